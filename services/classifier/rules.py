@@ -1,0 +1,218 @@
+"""Danger the words themselves prove: these rules run beside the model and only raise.
+
+`emergency_rules.toml` is the table, written for a domain expert; its head explains the
+pattern language. This module reads the table, and says which rules a text fires.
+"""
+
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from services.classifier.normalise import clean
+from shared.events import Priority
+from shared.taxonomy import load_taxonomy
+
+RULES_FILE: Final = Path(__file__).with_name("emergency_rules.toml")
+SENTENCE_ENDS: Final = "。!?"
+CLAUSE_ENDS: Final = "。!?,;:"
+NEAR: Final = 10
+"""`…`: most characters between two words of a pattern within one clause."""
+FAR: Final = 25
+"""`……`: most characters between two words of a pattern within one sentence."""
+
+
+class RulesError(Exception):
+    """The rule table contradicts itself or cannot be read."""
+
+
+class Guard(BaseModel):
+    """Words that, near a match, show it to be no present danger.
+
+    `distance` bounds how far before the match they count; `reach` says whether they are
+    looked for in the match's clause or its sentence. `unless` words there undo the guard
+    (“以前也漏，今天又漏了”); `except` are phrases that merely contain a guard word.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+    meaning: str
+    before: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+    distance: int | None = None
+    reach: Literal["clause", "sentence"] = "clause"
+    unless: tuple[str, ...] = ()
+    exceptions: tuple[str, ...] = Field(default=(), alias="except")
+
+
+class Rule(BaseModel):
+    """One line of the table; `for_leaves` empty means whatever the message is about."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    id: str
+    name: str
+    priority: Priority
+    leaf: str | None = None
+    for_leaves: tuple[str, ...] = ()
+    patterns: tuple[str, ...] = Field(min_length=1)
+    guards: tuple[str, ...] | None = None
+    unless: tuple[str, ...] = ()
+    fires: tuple[str, ...] = Field(min_length=1)
+    silent: tuple[str, ...] = Field(min_length=1)
+
+
+class _Table(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    guard: Mapping[str, Guard]
+    rule: tuple[Rule, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A rule that fired, and the words in the (cleaned) text that fired it."""
+
+    rule: Rule
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Trigger:
+    rule: Rule
+    guards: tuple[Guard, ...]
+    words: tuple[tuple[str, ...], ...]
+    pattern: re.Pattern[str]
+
+    def can_match(self, text: str) -> bool:
+        return all(any(word in text for word in words) for words in self.words[1:])
+
+
+@dataclass(frozen=True)
+class Rules:
+    """The table, ready to run: triggers by the first letter of their pattern's first words."""
+
+    rules: tuple[Rule, ...]
+    triggers: Mapping[str, tuple[tuple[str, _Trigger], ...]]
+
+
+@cache
+def load_rules(path: Path = RULES_FILE) -> Rules:
+    """The rule table; RulesError where it is malformed or names an unknown leaf or guard."""
+    try:
+        table = _Table.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise RulesError(f"{path.name}: {error}") from error
+    leaves = load_taxonomy()
+    triggers: dict[str, list[tuple[str, _Trigger]]] = {}
+    seen: set[str] = set()
+    for rule in table.rule:
+        if rule.id in seen:
+            raise RulesError(f"{path.name}: rule {rule.id} stands twice")
+        seen.add(rule.id)
+        for leaf in (*rule.for_leaves, *([rule.leaf] if rule.leaf else [])):
+            if leaf not in leaves:
+                raise RulesError(f"{path.name}: rule {rule.id} names unknown leaf {leaf}")
+        names = table.guard.keys() if rule.guards is None else rule.guards
+        if unknown := set(names) - table.guard.keys():
+            raise RulesError(f"{path.name}: rule {rule.id} names unknown guards {unknown}")
+        guards = tuple(table.guard[name] for name in names)
+        for pattern in rule.patterns:
+            words = tuple(tuple(part.split("/")) for part in pattern.split(" ")[::2])
+            trigger = _Trigger(rule, guards, words, _compile(pattern))
+            for word in words[0]:
+                triggers.setdefault(word[0], []).append((word, trigger))
+    return Rules(table.rule, {letter: tuple(found) for letter, found in triggers.items()})
+
+
+def find_dangers(rules: Rules, cleaned: str) -> tuple[Finding, ...]:
+    """Every rule that a text in the form of `normalise.clean` fires, most urgent first.
+
+    Rules bound to leaves are included: `findings_for` keeps those that concern a leaf.
+    A rule is reported once, in the table's order among equals.
+    """
+    found: dict[str, Finding] = {}
+    tried: set[int] = set()
+    for letter in sorted(set(cleaned) & rules.triggers.keys()):
+        for word, trigger in rules.triggers[letter]:
+            if word not in cleaned or trigger.rule.id in found or id(trigger) in tried:
+                continue
+            tried.add(id(trigger))
+            if trigger.can_match(cleaned) and (words := _first_live_match(trigger, cleaned)):
+                found[trigger.rule.id] = Finding(trigger.rule, words)
+    order = {rule.id: place for place, rule in enumerate(rules.rules)}
+    return tuple(sorted(found.values(), key=lambda f: (f.rule.priority, order[f.rule.id])))
+
+
+def findings_for(findings: Iterable[Finding], leaf: str) -> tuple[Finding, ...]:
+    """The findings that hold for a message about `leaf`."""
+    return tuple(f for f in findings if not f.rule.for_leaves or leaf in f.rule.for_leaves)
+
+
+def dangers_in(text: str, leaf: str | None = None) -> tuple[Finding, ...]:
+    """`find_dangers` on a raw text, kept to `leaf` where one is given."""
+    findings = find_dangers(load_rules(), clean(text))
+    return findings if leaf is None else findings_for(findings, leaf)
+
+
+def _compile(pattern: str) -> re.Pattern[str]:
+    """A pattern of the table as a regular expression whose repeats are all bounded."""
+    gaps = {"…": f"([^{CLAUSE_ENDS}]{{0,{NEAR}}}?)", "……": f"([^{SENTENCE_ENDS}]{{0,{FAR}}}?)"}
+    parts = []
+    for place, part in enumerate(pattern.split(" ")):
+        if (part in gaps) != (place % 2 == 1) or not part:
+            raise RulesError(f"pattern {pattern!r} is not words joined by … or ……")
+        alternatives = "|".join(re.escape(word) for word in part.split("/"))
+        parts.append(gaps.get(part, f"(?:{alternatives})"))
+    return re.compile("".join(parts))
+
+
+def _first_live_match(trigger: _Trigger, text: str) -> str | None:
+    for match in trigger.pattern.finditer(text):
+        start, end = match.span()
+        sentence = _span(text, start, end, SENTENCE_ENDS)
+        if any(word in text[slice(*sentence)] for word in trigger.rule.unless):
+            continue
+        gaps = " ".join(gap for gap in match.groups() if gap)
+        if not any(_holds(guard, text, (start, end), sentence, gaps) for guard in trigger.guards):
+            return match.group()
+    return None
+
+
+def _holds(
+    guard: Guard, text: str, match: tuple[int, int], sentence: tuple[int, int], gaps: str
+) -> bool:
+    start, end = match
+    left, right = sentence if guard.reach == "sentence" else _span(text, start, end, CLAUSE_ENDS)
+    before, after = text[left:start], text[end:right]
+    for phrase in guard.exceptions:
+        before, after = before.replace(phrase, "#"), after.replace(phrase, "#")
+        gaps = gaps.replace(phrase, "#")
+    if guard.distance is not None:
+        widest = max(map(len, guard.before), default=0)
+        before = before[-(guard.distance + widest) :]
+    if not (_near(guard, before) or any(w in gaps for w in (*guard.before, *guard.after))
+            or any(word in after for word in guard.after)):
+        return False
+    return not any(word in text[left:right] for word in guard.unless)
+
+
+def _near(guard: Guard, before: str) -> bool:
+    for word in guard.before:
+        place = before.rfind(word)
+        if place >= 0 and (
+            guard.distance is None or len(before) - place - len(word) <= guard.distance
+        ):
+            return True
+    return False
+
+
+def _span(text: str, start: int, end: int, ends: str) -> tuple[int, int]:
+    left = max(text.rfind(mark, 0, start) for mark in ends) + 1
+    rights = [place for mark in ends if (place := text.find(mark, end)) >= 0]
+    return left, min(rights, default=len(text))

@@ -1,0 +1,1 @@
+"""Intake (受理): takes tickets in, guards the callers' secrets, says where a ticket stands."""

@@ -1,0 +1,290 @@
+"""Intake over HTTP: operators take tickets in and follow them; every caller read is recorded."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from fastapi import Depends, Header, Path, Query, Request
+from pydantic import AwareDatetime, StringConstraints
+from sqlmodel import select
+
+from services.intake.contract import (
+    Accepted,
+    Amendment,
+    Callback,
+    CallerView,
+    Changed,
+    Submission,
+    TicketPage,
+    TicketView,
+    UnitSlug,
+    Urge,
+)
+from services.intake.drafts import draft
+from services.intake.group_commit import GroupCommit
+from services.intake.search import BadCursor, Criteria, find
+from services.intake.tables import CallbackRow, CallerReadRow, CallerVaultRow, TicketRow
+from services.intake.tickets import (
+    STATUSES,
+    Change,
+    Refused,
+    Standing,
+    amend,
+    call_back,
+    urge,
+)
+from services.intake.vault import Sealed, Vault
+from services.intake.views import summary, view
+from shared.auth import Principal, Role
+from shared.database import Database, Reader, Writer
+from shared.envelope import Event
+from shared.events import (
+    TICKET_AMENDED,
+    TICKET_CALLED_BACK,
+    TICKET_CLOSED,
+    TICKET_REOPENED,
+    TICKET_URGED,
+    TICKETS,
+    Payload,
+    TicketAmended,
+    TicketCalledBack,
+    TicketClosed,
+    TicketReopened,
+    TicketUrged,
+)
+from shared.messaging import emit
+from shared.metrics import CALLBACKS, CALLER_READS
+from shared.problems import Problem, not_found
+from shared.redaction import redact
+from shared.relay import Relay
+from shared.text import Line
+from shared.web import Caller, allow, api_router
+
+IdempotencyKey = Annotated[
+    str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")
+]
+Number = Annotated[str, Path(max_length=40)]
+
+EVENT_TYPES: Final[dict[type[Payload], str]] = {
+    TicketAmended: TICKET_AMENDED,
+    TicketUrged: TICKET_URGED,
+    TicketCalledBack: TICKET_CALLED_BACK,
+    TicketClosed: TICKET_CLOSED,
+    TicketReopened: TICKET_REOPENED,
+}
+
+PROTECTED: Final = "来电人要求保密, 或本单位不是主办单位; 此次查询已记录"
+READERS: Final = (Role.OPERATOR, Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The parts that intake's routes work with."""
+
+    database: Database
+    commit: GroupCommit
+    vault: Vault
+    relay: Relay
+
+
+async def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.parts
+    return desk
+
+
+Intake = Annotated[Desk, Depends(_desk)]
+
+router = api_router(tags=["tickets"])
+
+
+@router.post("/tickets", status_code=201)
+@allow(Role.OPERATOR, Role.SYSTEM)
+async def submit(
+    submission: Submission,
+    caller: Caller,
+    intake: Intake,
+    idempotency_key: IdempotencyKey = None,
+) -> Accepted:
+    """Accept a ticket (受理); answered once it is durable."""
+    return await intake.commit.submit(
+        draft(submission, caller.subject, idempotency_key, datetime.now(UTC))
+    )
+
+
+@router.get("/tickets")
+@allow(*READERS)
+def tickets(
+    caller: Caller,
+    intake: Intake,
+    status: str | None = None,
+    unit: UnitSlug | None = None,
+    q: Line | None = None,
+    start: Annotated[AwareDatetime | None, Query(alias="from")] = None,
+    end: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    cursor: Annotated[str | None, StringConstraints(max_length=200)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> TicketPage:
+    """Tickets, newest first; a unit sees those it leads or assists."""
+    if status is not None and status not in STATUSES:
+        raise Problem(422, "没有这个状态", slug="unknown-status")
+    if caller.role is Role.UNIT:
+        if unit not in (None, caller.unit):
+            raise not_found()
+        unit = caller.unit
+    criteria = Criteria(status, unit, q, start, end, cursor, limit)
+    try:
+        with intake.database.reading() as reader:
+            rows, following = find(reader, criteria, datetime.now(UTC))
+    except BadCursor:
+        raise Problem(422, "翻页游标无效", slug="bad-cursor") from None
+    visible = [row for row in rows if may_see(caller, row)]
+    return TicketPage(items=[summary(row) for row in visible], next=following)
+
+
+@router.get("/tickets/{number}")
+@allow(*READERS)
+def ticket(number: Number, caller: Caller, intake: Intake) -> TicketView:
+    """A ticket with its classification, its case and its timeline."""
+    with intake.database.reading() as reader:
+        return view(reader, visible_ticket(reader, number, caller))
+
+
+@router.post("/tickets/{number}/amendments", status_code=201)
+@allow(Role.OPERATOR, Role.SYSTEM)
+def amendments(number: Number, body: Amendment, caller: Caller, intake: Intake) -> Changed:
+    """Add what the caller says later; the ticket is classified anew."""
+    names = _caller_names(intake, number)
+    words = body.text and redact(body.text, names)
+    address = body.address and redact(body.address, names)
+    return _change(intake, number, lambda standing, _: amend(standing, words, address))
+
+
+@router.post("/tickets/{number}/urges", status_code=201)
+@allow(Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
+def urges(number: Number, body: Urge, caller: Caller, intake: Intake) -> Changed:
+    """The caller asks again (催办)."""
+    names = _caller_names(intake, number)
+    return _change(
+        intake, number, lambda standing, now: urge(standing, redact(body.note, names), now)
+    )
+
+
+@router.post("/tickets/{number}/callbacks", status_code=201)
+@allow(Role.OPERATOR)
+def callbacks(number: Number, body: Callback, caller: Caller, intake: Intake) -> Changed:
+    """Record a call-back (回访): it closes the ticket or asks for a second handling."""
+    comment = redact(body.comment, _caller_names(intake, number))
+
+    def record(writer: Writer, standing: Standing, now: datetime) -> None:
+        row = CallbackRow(
+            number=number,
+            round=standing.ticket.round,
+            solved=body.solved,
+            satisfaction=body.satisfaction,
+            comment=comment,
+            by_=caller.subject,
+            at=now,
+        )
+        writer.add(row)
+
+    changed = _change(
+        intake,
+        number,
+        lambda standing, now: call_back(standing, body.solved, body.satisfaction, comment, now),
+        record,
+    )
+    CALLBACKS.labels(str(body.solved).lower(), body.satisfaction).inc()
+    return changed
+
+
+@router.get("/tickets/{number}/caller")
+@allow(Role.OPERATOR, Role.DISPATCHER, Role.UNIT)
+def contact(number: Number, caller: Caller, intake: Intake) -> CallerView:
+    """The caller's contact. Asking is recorded, whether it is shown or not."""
+    with intake.database.writing() as writer:
+        row = visible_ticket(writer, number, caller)
+        granted = may_call(caller, row)
+        writer.add(
+            CallerReadRow(
+                number=number,
+                subject=caller.subject,
+                role=caller.role,
+                unit=caller.unit,
+                granted=granted,
+                at=datetime.now(UTC),
+            )
+        )
+        stored = writer.get(CallerVaultRow, number) if granted else None
+    CALLER_READS.labels(caller.role, str(granted).lower()).inc()
+    if not granted:
+        raise Problem(403, "来电人要求保密或本单位非主办, 此次查询已记录", slug="caller-protected")
+    secret = intake.vault.open(number, stored.sealed) if stored is not None else Sealed()
+    return CallerView(
+        name=secret.name,
+        phone=secret.phone,
+        confidential=row.confidential,
+        text=secret.text,
+        address=secret.address,
+    )
+
+
+def _change(
+    intake: Desk,
+    number: str,
+    decide: Callable[[Standing, datetime], Change],
+    record: Callable[[Writer, Standing, datetime], None] = lambda *_: None,
+) -> Changed:
+    """Load a ticket's row and hold it, decide, store, and say so in one transaction."""
+    now = datetime.now(UTC)
+    with intake.database.writing() as writer:
+        row = writer.execute(
+            select(TicketRow).where(TicketRow.number == number).with_for_update()
+        ).scalar_one_or_none()
+        if row is None:
+            raise not_found()
+        standing = row.standing()
+        try:
+            change = decide(standing, now)
+        except Refused as refused:
+            raise Problem(409, str(refused), slug=refused.refusal) from None
+        row.apply(change.standing)
+        record(writer, standing, now)
+        emit(
+            writer,
+            [Event(TICKETS, EVENT_TYPES[type(p)], number, p, now) for p in change.payloads],
+        )
+    intake.relay.wake()
+    after = change.standing
+    return Changed(number=number, status=after.status, version=after.ticket.version)
+
+
+def may_see(caller: Principal, row: TicketRow) -> bool:
+    """A unit sees the tickets it leads or assists, never one that complains about it."""
+    if caller.role is not Role.UNIT:
+        return True
+    involved = caller.unit == row.lead_unit or caller.unit in row.assist_units
+    return involved and caller.unit != row.accused_unit
+
+
+def may_call(caller: Principal, row: TicketRow) -> bool:
+    """Of the units only the lead may call the caller, and none where the caller is protected."""
+    if caller.role is not Role.UNIT:
+        return True
+    return caller.unit == row.lead_unit and not row.confidential
+
+
+def visible_ticket(reader: Reader, number: str, caller: Principal) -> TicketRow:
+    """The ticket's row. Raises the same 404 for no ticket and for one that is not theirs."""
+    row = reader.get(TicketRow, number)
+    if row is None or not may_see(caller, row):
+        raise not_found()
+    return row
+
+
+def _caller_names(intake: Desk, number: str) -> list[str]:
+    """The caller's own name, to be redacted from what is added later."""
+    with intake.database.reading() as reader:
+        stored = reader.get(CallerVaultRow, number)
+    name = intake.vault.open(number, stored.sealed).name if stored is not None else None
+    return [name] if name else []

@@ -1,0 +1,158 @@
+"""Where a citizen's ticket stands, projected from what the other services say of it.
+
+Events of different topics reach intake in any order; what each carries is a whole state
+with a version, so an older one never overwrites a newer, and the timeline keeps them all.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final
+
+from sqlalchemy import text
+
+from services.intake.tickets import RECEIVED, TRIAGED
+from shared.database import Writer
+from shared.envelope import Message
+from shared.events import CaseEvent, Classification
+
+TIMELINE_COLUMNS: Final = ("number", "at", "type", "actor", "unit", "note", "detail")
+
+
+class UnknownTicket(Exception):
+    """An event speaks of a ticket that this database has never accepted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Projection:
+    """What a ticket's row says of its classification and its case."""
+
+    status: str
+    classified_version: int
+    case_version: int
+    classification: str | None = None
+    case_view: str | None = None
+    lead_unit: str | None = None
+    assist_units: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A line of the timeline."""
+
+    actor: str
+    unit: str | None
+    note: str
+    detail: Mapping[str, str]
+
+
+def project(state: Projection, payload: Classification | CaseEvent) -> Projection:
+    """The state after an event; the same state where the event is older than it."""
+    if isinstance(payload, Classification):
+        if payload.ticket.version < state.classified_version:
+            return state
+        return replace(
+            state,
+            status=TRIAGED if state.status == RECEIVED else state.status,
+            classified_version=payload.ticket.version,
+            classification=payload.model_dump_json(exclude={"ticket"}),
+        )
+    case = payload.case
+    if case.version <= state.case_version:
+        return state
+    return replace(
+        state,
+        status=case.state.value,
+        case_version=case.version,
+        case_view=case.model_dump_json(),
+        lead_unit=case.lead_unit,
+        assist_units=case.assist_units,
+    )
+
+
+def entry(payload: Classification | CaseEvent) -> Entry:
+    """What the timeline says of an event."""
+    if isinstance(payload, CaseEvent):
+        return Entry(payload.actor, payload.unit, payload.note, payload.detail)
+    detail = {"leaf": payload.leaf, "priority": payload.priority.value}
+    return Entry(payload.actor or payload.decided_by, None, "；".join(payload.reasons), detail)
+
+
+def apply(writer: Writer, messages: Sequence[Message]) -> None:
+    """Project a batch: one read, one update and one copy, however many tickets it touches.
+
+    Raises UnknownTicket.
+    """
+    told: list[tuple[Message, Classification | CaseEvent]] = [
+        (message, message.payload)
+        for message in messages
+        if isinstance(message.payload, Classification | CaseEvent)
+    ]
+    states = _load(writer, sorted({message.key for message, _ in told}))
+    changed = dict(states)
+    lines: list[tuple[Any, ...]] = []
+    for message, payload in told:
+        if message.key not in states:
+            raise UnknownTicket(message.key)
+        changed[message.key] = project(changed[message.key], payload)
+        line = entry(payload)
+        detail = _json(line.detail)
+        lines.append(
+            (message.key, message.time, message.type, line.actor, line.unit, line.note, detail)
+        )
+    _save(writer, {n: state for n, state in changed.items() if state is not states[n]})
+    writer.copy("timeline", TIMELINE_COLUMNS, lines)
+
+
+def _json(detail: Mapping[str, str]) -> str:
+    return json.dumps(dict(detail), ensure_ascii=False)
+
+
+def _load(writer: Writer, numbers: Sequence[str]) -> dict[str, Projection]:
+    """The states of these tickets; their rows are held, in order, until the commit."""
+    rows = writer.execute(
+        text(
+            "SELECT number, status, classified_version, case_version, lead_unit, assist_units"
+            " FROM ticket WHERE number = ANY(:numbers) ORDER BY number FOR NO KEY UPDATE"
+        ),
+        {"numbers": list(numbers)},
+    )
+    return {
+        number: Projection(
+            status, classified, case, lead_unit=lead, assist_units=tuple(assist or ())
+        )
+        for number, status, classified, case, lead, assist in rows
+    }
+
+
+def _save(writer: Writer, states: Mapping[str, Projection]) -> None:
+    """Write changed states; a part that no event of the batch touched keeps its value."""
+    if not states:
+        return
+    values = list(states.values())
+    writer.execute(
+        text(
+            "UPDATE ticket t SET status = s.status,"
+            " classified_version = s.classified_version, case_version = s.case_version,"
+            " classification = coalesce(CAST(s.classification AS jsonb), t.classification),"
+            " case_view = coalesce(CAST(s.case_view AS jsonb), t.case_view),"
+            " lead_unit = s.lead_unit,"
+            " assist_units = string_to_array(s.assist_units, ',')"
+            " FROM unnest(CAST(:numbers AS text[]), CAST(:statuses AS text[]),"
+            " CAST(:classified AS int[]), CAST(:cases AS int[]),"
+            " CAST(:classifications AS text[]), CAST(:views AS text[]),"
+            " CAST(:leads AS text[]), CAST(:assists AS text[]))"
+            " AS s (number, status, classified_version, case_version, classification,"
+            " case_view, lead_unit, assist_units) WHERE t.number = s.number"
+        ),
+        {
+            "numbers": list(states),
+            "statuses": [state.status for state in values],
+            "classified": [state.classified_version for state in values],
+            "cases": [state.case_version for state in values],
+            "classifications": [state.classification for state in values],
+            "views": [state.case_view for state in values],
+            "leads": [state.lead_unit for state in values],
+            "assists": [",".join(state.assist_units) for state in values],
+        },
+    )

@@ -1,0 +1,97 @@
+"""Lists of tickets, newest first, a page at a time."""
+
+import base64
+import binascii
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, and_, or_, tuple_
+from sqlmodel import col, select
+
+from services.intake.tables import TicketRow
+from shared.database import Reader
+
+SEARCH_DAYS: Final = 90
+"""A search for words looks this far back unless it says from when."""
+
+
+class BadCursor(ValueError):
+    """A cursor that no page of ours has given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Criteria:
+    """What to list. `words` are sought in number, text and address as they stand."""
+
+    status: str | None = None
+    unit: str | None = None
+    words: str | None = None
+    start: datetime | None = None
+    end: datetime | None = None
+    cursor: str | None = None
+    limit: int = 50
+
+
+def find(
+    reader: Reader, criteria: Criteria, now: datetime
+) -> tuple[Sequence[TicketRow], str | None]:
+    """A page and the cursor of the next one. Raises BadCursor."""
+    query = (
+        select(TicketRow)
+        .where(and_(*_conditions(criteria, now)))
+        .order_by(col(TicketRow.received_at).desc(), col(TicketRow.number).desc())
+        .limit(criteria.limit + 1)
+    )
+    rows = reader.execute(query).scalars().all()
+    page = rows[: criteria.limit]
+    more = len(rows) > criteria.limit
+    return page, _cursor(page[-1]) if more else None
+
+
+def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
+    received = col(TicketRow.received_at)
+    start = criteria.start
+    conditions: list[ColumnElement[bool]] = [col(TicketRow.number).is_not(None)]
+    if criteria.status is not None:
+        conditions.append(col(TicketRow.status) == criteria.status)
+    if criteria.unit is not None:
+        assists = col(TicketRow.assist_units).contains([criteria.unit])
+        conditions.append(or_(col(TicketRow.lead_unit) == criteria.unit, assists))
+    if criteria.words is not None:
+        conditions.append(_mentions(criteria.words))
+        start = start or now - timedelta(days=SEARCH_DAYS)
+    if start is not None:
+        conditions.append(received >= start)
+    if criteria.end is not None:
+        conditions.append(received < criteria.end)
+    if criteria.cursor is not None:
+        at, number = _position(criteria.cursor)
+        conditions.append(tuple_(received, col(TicketRow.number)) < tuple_(at, number))
+    return conditions
+
+
+def _mentions(words: str) -> ColumnElement[bool]:
+    return or_(
+        col(TicketRow.number) == words,
+        col(TicketRow.text).contains(words, autoescape=True),
+        col(TicketRow.address).contains(words, autoescape=True),
+    )
+
+
+def _cursor(row: TicketRow) -> str:
+    position = json.dumps([row.received_at.isoformat(), row.number])
+    return base64.urlsafe_b64encode(position.encode()).decode()
+
+
+def _position(cursor: str) -> tuple[datetime, str]:
+    try:
+        at, number = json.loads(base64.urlsafe_b64decode(cursor.encode()))
+        moment: Any = datetime.fromisoformat(at)
+        if moment.tzinfo is None or not isinstance(number, str):
+            raise BadCursor(cursor)
+        return moment, number
+    except (binascii.Error, ValueError, TypeError) as error:
+        raise BadCursor(cursor) from error

@@ -1,0 +1,38 @@
+"""Intake as a service: its routes, what it listens to, and what it measures."""
+
+from sqlalchemy import text
+
+from services.intake.api import Desk, router
+from services.intake.group_commit import GroupCommit
+from services.intake.projection import apply
+from services.intake.vault import Vault
+from shared.consume import Subscription
+from shared.events import CASES, CLASSIFICATIONS
+from shared.metrics import TICKETS_BY_STATUS
+from shared.service import Parts, Runtime, Service
+
+
+def build(runtime: Runtime) -> Parts:
+    """Intake's parts; tickets are stored by a thread of their own."""
+    vault = Vault(runtime.settings)
+    commit = GroupCommit(runtime.database, vault, runtime.relay, runtime.settings.number_prefix)
+
+    def count_tickets() -> None:
+        query = "SELECT status, count(*) FROM ticket WHERE status <> 'closed' GROUP BY status"
+        with runtime.database.reading() as reader:
+            counts = dict(reader.execute(text(query)).all())
+        TICKETS_BY_STATUS.clear()
+        for status, count in counts.items():
+            TICKETS_BY_STATUS.labels(status).set(count)
+
+    return Parts(
+        router=router,
+        state=Desk(runtime.database, commit, vault, runtime.relay),
+        subscriptions=[Subscription("intake.projection", (CLASSIFICATIONS, CASES), apply)],
+        checks={"group_commit": commit.is_alive},
+        measure=count_tickets,
+        close=commit.close,
+    )
+
+
+INTAKE = Service(name="intake", title="8890 热线受理", build=build)

@@ -1,0 +1,153 @@
+"""Intake's tables, as its code reads them; their definition is in `migrations/`."""
+
+from datetime import date, datetime
+from typing import Any
+from uuid import UUID
+
+from sqlalchemy import ARRAY, BigInteger, Column, DateTime, LargeBinary, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlmodel import Field, SQLModel
+
+from services.intake.tickets import Standing
+from shared.events import Channel, Kind, Location, Ticket
+
+
+def _instant(*, nullable: bool = False) -> Column[Any]:
+    return Column(DateTime(timezone=True), nullable=nullable)
+
+
+class TicketRow(SQLModel, table=True):
+    """A ticket, with what the other services have said of it."""
+
+    __tablename__ = "ticket"
+
+    number: str = Field(primary_key=True)
+    id: UUID
+    version: int
+    status: str
+    channel: str
+    kind: str
+    title: str | None
+    text: str
+    address: str | None
+    lat: float | None
+    lon: float | None
+    accused_unit: str | None
+    occurred_at: datetime | None = Field(sa_column=_instant(nullable=True))
+    external_id: str | None
+    confidential: bool
+    received_at: datetime = Field(sa_column=_instant())
+    received_by: str
+    round: int
+    urges: int
+    lead_unit: str | None
+    assist_units: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    classification: dict[str, Any] | None = Field(sa_column=Column(JSONB))
+    classified_version: int
+    case_view: dict[str, Any] | None = Field(sa_column=Column(JSONB))
+    case_version: int
+
+    def standing(self) -> Standing:
+        """The row as the rules see it."""
+        location = None
+        if self.lat is not None and self.lon is not None:
+            location = Location(lat=self.lat, lon=self.lon)
+        ticket = Ticket(
+            number=self.number,
+            version=self.version,
+            received_at=self.received_at,
+            channel=Channel(self.channel),
+            kind=Kind(self.kind),
+            title=self.title,
+            text=self.text,
+            address=self.address,
+            location=location,
+            accused_unit=self.accused_unit,
+            occurred_at=self.occurred_at,
+            confidential=self.confidential,
+            round=self.round,
+        )
+        return Standing(ticket, self.status, self.urges)
+
+    def apply(self, standing: Standing) -> None:
+        """Take over what a rule has changed."""
+        self.version = standing.ticket.version
+        self.text = standing.ticket.text
+        self.address = standing.ticket.address
+        self.round = standing.ticket.round
+        self.status = standing.status
+        self.urges = standing.urges
+
+
+class TimelineRow(SQLModel, table=True):
+    """One thing that happened to a ticket after it was received."""
+
+    __tablename__ = "timeline"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    number: str
+    at: datetime = Field(sa_column=_instant())
+    type: str
+    actor: str
+    unit: str | None
+    note: str
+    detail: dict[str, str] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class NumberCounterRow(SQLModel, table=True):
+    """The last serial given on a day in Shanghai."""
+
+    __tablename__ = "number_counter"
+
+    day: date = Field(primary_key=True)
+    last: int
+
+
+class IdempotencyRow(SQLModel, table=True):
+    """What a key stood for, so that the same request gets the same answer."""
+
+    __tablename__ = "idempotency"
+
+    subject: str = Field(primary_key=True)
+    key: str = Field(primary_key=True)
+    body_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    ticket_id: UUID
+    at: datetime = Field(sa_column=_instant())
+
+
+class CallerVaultRow(SQLModel, table=True):
+    """A caller's sealed contact."""
+
+    __tablename__ = "caller_vault"
+
+    number: str = Field(primary_key=True)
+    sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class CallerReadRow(SQLModel, table=True):
+    """Who asked for a caller's contact, and whether it was shown."""
+
+    __tablename__ = "caller_read"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    number: str
+    subject: str
+    role: str
+    unit: str | None
+    granted: bool
+    at: datetime = Field(sa_column=_instant())
+
+
+class CallbackRow(SQLModel, table=True):
+    """One call-back and its answer."""
+
+    __tablename__ = "callback"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    number: str
+    round: int
+    solved: bool
+    satisfaction: str
+    comment: str
+    by_: str
+    at: datetime = Field(sa_column=_instant())

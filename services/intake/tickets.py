@@ -1,0 +1,154 @@
+"""What may happen to a ticket in intake: the rules, without HTTP or SQL.
+
+A ticket lives through `received`, `triaged` and then the states of its case; intake only
+decides what the caller does: add something, urge, answer the call-back.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from shared.events import (
+    CaseState,
+    Payload,
+    Satisfaction,
+    Ticket,
+    TicketAmended,
+    TicketCalledBack,
+    TicketClosed,
+    TicketReopened,
+    TicketUrged,
+)
+
+RECEIVED: Final = "received"
+TRIAGED: Final = "triaged"
+REOPENED: Final = "reopened"
+STATUSES: Final = (RECEIVED, TRIAGED, REOPENED, *CaseState)
+"""Where a ticket may stand; all but the first three are states of its case."""
+
+SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+MAX_TEXT: Final = 20_000
+"""Characters of a ticket with all its amendments."""
+
+
+class Refusal(StrEnum):
+    """Why intake does not do what it is asked."""
+
+    CLOSED = "ticket-closed"
+    NOT_AWAITING_CALLBACK = "not-awaiting-callback"
+    TOO_LONG = "ticket-too-long"
+
+
+SENTENCES: Final = {
+    Refusal.CLOSED: "工单已办结, 如有新情况请重新受理",
+    Refusal.NOT_AWAITING_CALLBACK: "工单尚未到回访环节",
+    Refusal.TOO_LONG: "补充内容过多, 请重新受理一件新工单",
+}
+
+
+class Refused(Exception):
+    """The ticket's state does not allow it; nothing has changed."""
+
+    def __init__(self, refusal: Refusal) -> None:
+        super().__init__(SENTENCES[refusal])
+        self.refusal = refusal
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """What the rules need to know of a stored ticket; `urges` counts the calls that asked again."""
+
+    ticket: Ticket
+    status: str
+    urges: int
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A changed ticket and the payloads that say so, in order."""
+
+    standing: Standing
+    payloads: tuple[Payload, ...]
+
+
+def ticket_number(prefix: str, received_at: datetime, serial: int) -> str:
+    """The number a citizen is told: prefix, day in Shanghai, serial of that day from 1."""
+    return f"{prefix}{received_at.astimezone(SHANGHAI):%Y%m%d}-{serial:06d}"
+
+
+def amend(standing: Standing, text: str | None, address: str | None) -> Change:
+    """Add words or a better address. Raises Refused on a closed or overlong ticket."""
+    _open(standing)
+    ticket = standing.ticket
+    words = ticket.text if text is None else f"{ticket.text}\n补充：{text}"
+    if len(words) > MAX_TEXT:
+        raise Refused(Refusal.TOO_LONG)
+    amended = ticket.model_copy(
+        update={
+            "version": ticket.version + 1,
+            "text": words,
+            "address": address or ticket.address,
+        }
+    )
+    payload = TicketAmended(ticket=amended, added_text=text, added_address=address)
+    return Change(Standing(amended, standing.status, standing.urges), (payload,))
+
+
+def urge(standing: Standing, note: str, now: datetime) -> Change:
+    """催办. Raises Refused on a closed ticket."""
+    _open(standing)
+    ticket = _next_version(standing.ticket)
+    payload = TicketUrged(
+        number=ticket.number,
+        version=ticket.version,
+        urges=standing.urges + 1,
+        note=note,
+        at=now,
+    )
+    return Change(Standing(ticket, standing.status, standing.urges + 1), (payload,))
+
+
+def call_back(
+    standing: Standing, solved: bool, satisfaction: Satisfaction, comment: str, now: datetime
+) -> Change:
+    """回访: the caller's word overrides the unit's (handbook section 2).
+
+    Unreached changes nothing but the record. Unsolved asks for a second handling; how
+    many of these there may be is the router's rule. Raises Refused unless the case has
+    been verified and waits for the call-back.
+    """
+    if standing.status != CaseState.CALLBACK_PENDING:
+        closed = standing.status == CaseState.CLOSED
+        raise Refused(Refusal.CLOSED if closed else Refusal.NOT_AWAITING_CALLBACK)
+    ticket = _next_version(standing.ticket)
+    number, version = ticket.number, ticket.version
+    called = TicketCalledBack(
+        number=number,
+        version=version,
+        round=ticket.round,
+        solved=solved,
+        satisfaction=satisfaction,
+        comment=comment,
+        at=now,
+    )
+    if satisfaction is Satisfaction.UNREACHED:
+        return Change(Standing(ticket, standing.status, standing.urges), (called,))
+    if solved:
+        closing = TicketClosed(number=number, version=version, outcome="solved", at=now)
+        return Change(Standing(ticket, CaseState.CLOSED, standing.urges), (called, closing))
+    ticket = ticket.model_copy(update={"round": ticket.round + 1})
+    reopening = TicketReopened(
+        number=number, version=version, round=ticket.round, reason=comment, at=now
+    )
+    return Change(Standing(ticket, REOPENED, standing.urges), (called, reopening))
+
+
+def _open(standing: Standing) -> None:
+    if standing.status == CaseState.CLOSED:
+        raise Refused(Refusal.CLOSED)
+
+
+def _next_version(ticket: Ticket) -> Ticket:
+    return ticket.model_copy(update={"version": ticket.version + 1})

@@ -1,0 +1,57 @@
+"""The caller vault: who called, sealed with AES-256-GCM and bound to the ticket's number.
+
+Nothing outside this service ever holds the key, and a sealed value moved to another
+ticket does not open.
+"""
+
+import os
+from typing import Final
+
+from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from pydantic import BaseModel, ConfigDict
+
+from shared.secrets import local_secret
+from shared.settings import Settings
+
+NONCE_BYTES: Final = 12
+VERSION: Final = b"\x01"
+"""First byte of a sealed value: which key and layout; a new key gets a new version."""
+
+
+class Sealed(BaseModel):
+    """What the vault keeps: the contact, and the words as they were before redaction."""
+
+    model_config = ConfigDict(frozen=True)
+
+    name: str | None = None
+    phone: str | None = None
+    text: str | None = None
+    address: str | None = None
+
+
+class VaultError(Exception):
+    """A sealed value does not open: wrong key, wrong ticket, or tampered with."""
+
+
+class Vault:
+    """Seals and opens; the key comes from the environment or is made on first run."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._cipher = AESGCM(local_secret(settings.home, "vault", settings.vault_key))
+
+    def seal(self, number: str, content: Sealed) -> bytes:
+        """The content, sealed for this ticket."""
+        nonce = os.urandom(NONCE_BYTES)
+        plain = content.model_dump_json(exclude_none=True).encode()
+        return VERSION + nonce + self._cipher.encrypt(nonce, plain, number.encode())
+
+    def open(self, number: str, sealed: bytes) -> Sealed:
+        """The content sealed for this ticket. Raises VaultError."""
+        nonce, cipher = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
+        try:
+            if sealed[:1] != VERSION:
+                raise VaultError("sealed by another version")
+            return Sealed.model_validate_json(self._cipher.decrypt(nonce, cipher, number.encode()))
+        except (InvalidTag, ValueError) as error:
+            raise VaultError(f"the contact of {number} does not open") from error

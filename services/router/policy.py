@@ -1,0 +1,270 @@
+"""The router's policy: units, responsibility and gazetteer, as data with validity dates.
+
+A policy is a directory of CSV tables that a domain expert can edit. It is loaded whole and
+checked at start; `version` is a hash of the files, which tickets keep. `valid_from` is the
+first day a row holds and `valid_to` its last, in Asia/Shanghai; empty means without end.
+"""
+
+import hashlib
+from collections import defaultdict
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import date, timedelta
+from itertools import pairwise
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from services.router.gazetteer import Gazetteer
+from services.router.policy_files import (
+    PolicyError,
+    Row,
+    calendar_of,
+    read_table,
+    refuse_duplicates,
+)
+from services.router.policy_registers import load_gazetteer
+from shared.events import CalendarName, ClockKind, Disposition, Priority
+from shared.taxonomy import load_taxonomy
+
+__all__ = [
+    "POLICY_DIRECTORY",
+    "STREET",
+    "Limit",
+    "Policy",
+    "PolicyError",
+    "Responsibility",
+    "Unit",
+    "load_policy",
+]
+
+POLICY_DIRECTORY: Final = Path(__file__).with_name("policy")
+UNITS: Final = ("slug", "name", "kind", "division_code", "valid_from", "valid_to")
+RESPONSIBILITY: Final = (
+    *("leaf", "disposition", "lead", "assist", "needs_place"),
+    *("accept", "contact", "resolve", "valid_from", "valid_to", "source"),
+)
+URGENT_LIMITS: Final = ("priority", "accept", "source")
+UNIT_KINDS: Final = ("street", "department", "centre", "utility", "city")
+DISPOSITIONS: Final = (
+    Disposition.DISPATCH,
+    Disposition.MANUAL_DISPATCH,
+    Disposition.REDIRECT_OUT,
+)
+
+STREET: Final = "street"
+"""Stands in a responsibility row for the street where it happens."""
+
+DESKS: Final = ("grid-centre", "hotline-office", "city-hotline", "discipline")
+"""Units that the routing rules themselves name; every policy must have them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unit:
+    """A street, department, centre or utility that can be responsible."""
+
+    slug: str
+    name: str
+    kind: str
+    division_code: str
+    valid_from: date | None
+    valid_to: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """How long a step may take: `within` such as 15min or 5wd, on its calendar."""
+
+    kind: ClockKind
+    within: str
+    calendar: CalendarName
+
+
+@dataclass(frozen=True, slots=True)
+class Responsibility:
+    """Who answers for a leaf from one day to another, and by when.
+
+    `lead` is a unit's slug or STREET, which may stand among `assist` too. A leaf that does
+    not `needs_place` can be dispatched without knowing where it is.
+    """
+
+    leaf: str
+    leaf_name: str
+    disposition: Disposition
+    lead: str
+    assist: tuple[str, ...]
+    needs_place: bool
+    limits: tuple[Limit, ...]
+    valid_from: date | None
+    valid_to: date | None
+
+
+@dataclass(frozen=True, slots=True)
+class Policy:
+    """Everything routing decides by. Made by `load_policy` only."""
+
+    units: Mapping[str, Unit]
+    responsibility: Mapping[str, tuple[Responsibility, ...]]
+    urgent_accept: Mapping[Priority, Limit]
+    gazetteer: Gazetteer
+    version: str
+
+    def responsible(self, leaf: str, day: date) -> Responsibility:
+        """The row for a leaf on a day. Raises PolicyError for a leaf no row knows."""
+        for row in self.responsibility.get(leaf, ()):
+            if _holds(row.valid_from, row.valid_to, day):
+                return row
+        raise PolicyError("responsibility.csv", 0, f"未知的事项“{leaf}”")
+
+
+def load_policy(directory: Path) -> Policy:
+    """The policy in a directory, checked.
+
+    Raises PolicyError naming file, line and reason: an unknown unit, leaf or place, a unit
+    not valid while a row needs it, a gap or an overlap of validity, a bad limit, a
+    duplicate, a missing file or a wrong header.
+    """
+    units = _units(directory)
+    for slug in DESKS:
+        if slug not in units:
+            raise PolicyError("units.csv", 0, f"缺少单位“{slug}”")
+    streets = {unit.slug: unit.name for unit in units.values() if unit.kind == "street"}
+    return Policy(
+        units=units,
+        responsibility=_responsibility(directory, units),
+        urgent_accept=_urgent_accept(directory),
+        gazetteer=load_gazetteer(directory, streets, units.keys()),
+        version=_version(directory),
+    )
+
+
+def _units(directory: Path) -> Mapping[str, Unit]:
+    rows = read_table(directory / "units.csv", UNITS)
+    refuse_duplicates(rows, "slug")
+    refuse_duplicates(rows, "name")
+    units = {}
+    for row in rows:
+        slug = row.required("slug")
+        if slug == STREET:
+            raise row.error(f"“{STREET}”是保留字，不能作单位代号")
+        valid_from, valid_to = _validity(row)
+        units[slug] = Unit(
+            slug=slug,
+            name=row.required("name"),
+            kind=row.known("kind", UNIT_KINDS, "单位类别"),
+            division_code=row.text("division_code"),
+            valid_from=valid_from,
+            valid_to=valid_to,
+        )
+    return MappingProxyType(units)
+
+
+def _responsibility(
+    directory: Path, units: Mapping[str, Unit]
+) -> Mapping[str, tuple[Responsibility, ...]]:
+    leaves = load_taxonomy()
+    by_leaf: dict[str, list[tuple[Row, Responsibility]]] = defaultdict(list)
+    for row in read_table(directory / "responsibility.csv", RESPONSIBILITY):
+        leaf = row.known("leaf", leaves, "事项")
+        by_leaf[leaf].append((row, _responsibility_row(row, leaves[leaf].name, units)))
+    for leaf in leaves:
+        if leaf not in by_leaf:
+            raise PolicyError("responsibility.csv", 0, f"事项“{leaf}”没有责任单位")
+    return MappingProxyType({leaf: _without_gap(rows) for leaf, rows in by_leaf.items()})
+
+
+def _responsibility_row(row: Row, leaf_name: str, units: Mapping[str, Unit]) -> Responsibility:
+    valid_from, valid_to = _validity(row)
+    lead = row.known("lead", (*units, STREET), "单位")
+    assist = row.parts("assist")
+    needs_place = row.yes_or_no("needs_place")
+    for slug in assist:
+        if slug not in units and slug != STREET:
+            raise row.error(f"未知的单位“{slug}”")
+    if len({lead, *assist}) != len(assist) + 1:
+        raise row.error("主责与协办单位重复")
+    if lead == STREET and not needs_place:
+        raise row.error("主责为属地街道的事项必须needs_place=yes")
+    for slug in {lead, *assist} - {STREET}:
+        if not _covers(units[slug], valid_from, valid_to):
+            raise row.error(f"单位“{slug}”在此期间无效")
+    disposition = Disposition(row.known("disposition", DISPOSITIONS, "处置方式"))
+    limits = tuple(limit for kind in ClockKind if (limit := _limit(row, kind)))
+    return Responsibility(
+        leaf=row.text("leaf"),
+        leaf_name=leaf_name,
+        disposition=disposition,
+        lead=lead,
+        assist=assist,
+        needs_place=needs_place,
+        limits=limits,
+        valid_from=valid_from,
+        valid_to=valid_to,
+    )
+
+
+def _limit(row: Row, kind: ClockKind) -> Limit | None:
+    within = row.text(kind.value)
+    if not within:
+        return None
+    calendar = calendar_of(within)
+    if calendar is None:
+        raise row.error(f"时限“{within}”应如15min、4h、2wd、15cd")
+    return Limit(kind, within, calendar)
+
+
+def _urgent_accept(directory: Path) -> Mapping[Priority, Limit]:
+    rows = read_table(directory / "urgent_limits.csv", URGENT_LIMITS)
+    refuse_duplicates(rows, "priority")
+    limits: dict[Priority, Limit] = {}
+    for row in rows:
+        row.required("accept")
+        limit = _limit(row, ClockKind.ACCEPT)
+        if limit is not None:
+            limits[Priority(row.known("priority", tuple(Priority), "优先级"))] = limit
+    return MappingProxyType(limits)
+
+
+def _without_gap(rows: Collection[tuple[Row, Responsibility]]) -> tuple[Responsibility, ...]:
+    """The rows of one leaf in order of time; PolicyError unless they cover every day once."""
+    ordered = sorted(rows, key=lambda pair: pair[1].valid_from or date.min)
+    row, first = ordered[0]
+    if first.valid_from is not None:
+        raise row.error(f"事项“{first.leaf}”在{first.valid_from}之前没有责任单位")
+    for (_, earlier), (row, later) in pairwise(ordered):
+        if earlier.valid_to is None or later.valid_from is None:
+            raise row.error(f"事项“{later.leaf}”的有效期重叠")
+        if later.valid_from <= earlier.valid_to:
+            raise row.error(f"事项“{later.leaf}”的有效期重叠")
+        if later.valid_from - earlier.valid_to > timedelta(days=1):
+            raise row.error(f"事项“{later.leaf}”的有效期有空档")
+    row, last = ordered[-1]
+    if last.valid_to is not None:
+        raise row.error(f"事项“{last.leaf}”在{last.valid_to}之后没有责任单位")
+    return tuple(entry for _, entry in ordered)
+
+
+def _validity(row: Row) -> tuple[date | None, date | None]:
+    valid_from, valid_to = row.day("valid_from"), row.day("valid_to")
+    if valid_from and valid_to and valid_from > valid_to:
+        raise row.error("valid_from晚于valid_to")
+    return valid_from, valid_to
+
+
+def _covers(unit: Unit, first: date | None, last: date | None) -> bool:
+    """Whether the unit is there from the first day to the last, either without end."""
+    return _holds(unit.valid_from, unit.valid_to, first or date.min) and _holds(
+        unit.valid_from, unit.valid_to, last or date.max
+    )
+
+
+def _holds(first: date | None, last: date | None, day: date) -> bool:
+    return (first is None or first <= day) and (last is None or day <= last)
+
+
+def _version(directory: Path) -> str:
+    """Twelve hexadecimal digits that change with any table."""
+    digest = hashlib.sha256()
+    for path in sorted(directory.glob("*.csv")):
+        digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()[:12]

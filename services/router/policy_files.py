@@ -1,0 +1,134 @@
+"""Reading the policy's tables: every fault is a sentence with its file and line."""
+
+import csv
+import re
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Final
+
+from shared.events import CalendarName
+
+LIMIT: Final = re.compile(r"[0-9]{1,4}(min|h|cd|wd)")
+SEPARATOR: Final = "|"
+
+
+class PolicyError(Exception):
+    """A policy file contradicts itself or the vocabulary.
+
+    `sentence` is for the person who edits the file; `line` counts the header as 1 and is 0
+    where the fault is in no single row.
+    """
+
+    def __init__(self, file: str, line: int, reason: str) -> None:
+        self.file, self.line, self.reason = file, line, reason
+        self.sentence = f"{file}第{line}行：{reason}" if line else f"{file}：{reason}"
+        super().__init__(self.sentence)
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row of a table; its cells are stripped. Each reader raises PolicyError."""
+
+    file: str
+    line: int
+    cells: dict[str, str]
+
+    def error(self, reason: str) -> PolicyError:
+        """The fault of this row, to be raised."""
+        return PolicyError(self.file, self.line, reason)
+
+    def text(self, column: str) -> str:
+        """The cell, which may be empty."""
+        return self.cells[column]
+
+    def required(self, column: str) -> str:
+        """The cell, which may not be empty."""
+        if not self.cells[column]:
+            raise self.error(f"“{column}”不能为空")
+        return self.cells[column]
+
+    def known(self, column: str, allowed: Collection[str], what: str) -> str:
+        """The cell, which must be one of `allowed`; `what` names them for people."""
+        value = self.required(column)
+        if value not in allowed:
+            raise self.error(f"未知的{what}“{value}”")
+        return value
+
+    def known_or_none(self, column: str, allowed: Collection[str], what: str) -> str | None:
+        """The cell, empty or one of `allowed`."""
+        return self.known(column, allowed, what) if self.cells[column] else None
+
+    def yes_or_no(self, column: str) -> bool:
+        """The cell, which must be yes or no."""
+        return self.known(column, ("yes", "no"), f"取值（{column}须为yes或no）") == "yes"
+
+    def parts(self, column: str) -> tuple[str, ...]:
+        """The parts of a cell that `|` separates."""
+        return tuple(part.strip() for part in self.cells[column].split(SEPARATOR) if part.strip())
+
+    def day(self, column: str) -> date | None:
+        """The cell as a date, None where it is empty."""
+        value = self.cells[column]
+        try:
+            return date.fromisoformat(value) if value else None
+        except ValueError:
+            raise self.error(f"日期“{value}”不是YYYY-MM-DD") from None
+
+    def number(self, column: str) -> int:
+        """The cell as a whole number."""
+        value = self.required(column)
+        if not (value.isascii() and value.isdigit()):
+            raise self.error(f"“{value}”不是整数")
+        return int(value)
+
+
+def read_table(path: Path, columns: tuple[str, ...]) -> tuple[Row, ...]:
+    """The rows of a CSV file in UTF-8 whose header is exactly `columns`.
+
+    Raises PolicyError where the file is missing or not UTF-8, or the header or a row's
+    number of cells differs.
+    """
+    try:
+        content = path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise PolicyError(path.name, 0, "文件不存在") from None
+    except UnicodeDecodeError:
+        raise PolicyError(path.name, 0, "不是UTF-8编码") from None
+    reader = csv.reader(content.splitlines())
+    header = tuple(next(reader, []))
+    if header != columns:
+        raise PolicyError(path.name, 1, f"表头应为{','.join(columns)}")
+    rows: list[Row] = []
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        if len(cells) != len(columns):
+            raise PolicyError(
+                path.name, reader.line_num, f"应有{len(columns)}列，实有{len(cells)}列"
+            )
+        stripped = (cell.strip() for cell in cells)
+        rows.append(Row(path.name, reader.line_num, dict(zip(columns, stripped, strict=True))))
+    return tuple(rows)
+
+
+def refuse_duplicates(rows: Iterable[Row], *columns: str) -> None:
+    """Raises PolicyError at the first row that repeats an earlier one in `columns`."""
+    seen: dict[tuple[str, ...], int] = {}
+    for row in rows:
+        key = tuple(row.text(column) for column in columns)
+        if key in seen:
+            raise row.error(f"“{'、'.join(key)}”与第{seen[key]}行重复")
+        seen[key] = row.line
+
+
+def calendar_of(limit: str) -> CalendarName | None:
+    """The calendar a limit runs on, None where it is no limit.
+
+    `min`, `h` and `cd` run around the clock, `wd` in working days (handbook section 4).
+    """
+    found = LIMIT.fullmatch(limit)
+    if found is None:
+        return None
+    return CalendarName.WORKING if found[1] == "wd" else CalendarName.ALWAYS

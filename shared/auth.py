@@ -1,0 +1,160 @@
+"""Who is asking, and whether they may: bearer JWTs with `sub`, `role` and `unit`.
+
+Tokens are signed by the installation's own secret (HS256), or by an OpenID Connect
+issuer whose keys are fetched from its JWKS address (RS256, ES256). Roles are those of
+the hotline, not of a person: an operator takes calls, a unit works its queue, a
+dispatcher sits in the grid centre, a supervisor watches, and a system is a program.
+"""
+
+import re
+import time
+from collections import OrderedDict
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Final, Protocol
+
+import jwt
+
+from shared.problems import Problem
+from shared.secrets import local_secret
+from shared.settings import Settings
+
+LOCAL_ISSUER: Final = "hotline"
+AUDIENCE: Final = "hotline"
+TOKEN_HOURS: Final = 12
+"""A local token lives for one shift."""
+REMEMBERED_TOKENS: Final = 4096
+UNIT_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,40}")
+
+
+class Role(StrEnum):
+    """What a caller of the interface is."""
+
+    OPERATOR = "operator"
+    UNIT = "unit"
+    DISPATCHER = "dispatcher"
+    SUPERVISOR = "supervisor"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True, slots=True)
+class Principal:
+    """An authenticated caller; `unit` is set for the role unit only."""
+
+    subject: str
+    role: Role
+    unit: str | None = None
+
+
+class _Keys(Protocol):
+    def decode(self, token: str) -> dict[str, Any]:
+        """The verified claims. Raises jwt.PyJWTError."""
+
+
+class _LocalKey:
+    def __init__(self, secret: bytes) -> None:
+        self._secret = secret
+
+    def decode(self, token: str) -> dict[str, Any]:
+        return jwt.decode(
+            token,
+            self._secret,
+            algorithms=["HS256"],
+            audience=AUDIENCE,
+            issuer=LOCAL_ISSUER,
+            options={"require": ["exp", "sub", "iss", "aud"]},
+        )
+
+
+class _IssuerKeys:
+    def __init__(self, issuer: str, jwks_url: str, audience: str) -> None:
+        self._issuer = issuer
+        self._audience = audience
+        self._client = jwt.PyJWKClient(jwks_url, cache_keys=True, lifespan=600, timeout=3)
+
+    def decode(self, token: str) -> dict[str, Any]:
+        key = self._client.get_signing_key_from_jwt(token).key
+        return jwt.decode(
+            token,
+            key,
+            algorithms=["RS256", "ES256"],
+            audience=self._audience,
+            issuer=self._issuer,
+            options={"require": ["exp", "sub", "iss", "aud"]},
+        )
+
+
+class Authority:
+    """Verifies tokens; remembers verified ones until they expire."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._keys: _Keys
+        if settings.oidc_issuer is not None:
+            issuer = settings.oidc_issuer
+            jwks = settings.oidc_jwks_url or issuer.rstrip("/") + "/.well-known/jwks.json"
+            self._keys = _IssuerKeys(issuer, jwks, settings.oidc_audience)
+        else:
+            self._keys = _LocalKey(local_secret(settings.home, "jwt", settings.jwt_secret))
+        self._known: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+
+    def authenticate(self, header: str | None) -> Principal:
+        """The caller named by an Authorization header.
+
+        Raises Problem 401 where the header is missing, foreign, expired or malformed.
+        """
+        scheme, _, token = (header or "").partition(" ")
+        if scheme.lower() != "bearer" or not token:
+            raise _unauthenticated()
+        known = self._known.get(token)
+        if known is not None and known[1] > time.time():
+            return known[0]
+        try:
+            claims = self._keys.decode(token)
+            principal = _principal(claims)
+        except (jwt.PyJWTError, ValueError):
+            raise _unauthenticated() from None
+        self._known[token] = (principal, float(claims["exp"]))
+        while len(self._known) > REMEMBERED_TOKENS:
+            self._known.popitem(last=False)
+        return principal
+
+
+def _principal(claims: dict[str, Any]) -> Principal:
+    subject, role, unit = claims["sub"], Role(claims.get("role", "")), claims.get("unit")
+    if not isinstance(subject, str) or not 0 < len(subject) <= 100:
+        raise ValueError("sub is no name")
+    if role is not Role.UNIT:
+        return Principal(subject, role)
+    if not isinstance(unit, str) or not UNIT_SLUG.fullmatch(unit):
+        raise ValueError("a unit's token names its unit")
+    return Principal(subject, role, unit)
+
+
+def _unauthenticated() -> Problem:
+    return Problem(401, "请提供有效的登录令牌", headers={"WWW-Authenticate": "Bearer"})
+
+
+def issue_token(
+    settings: Settings, role: Role, *, unit: str | None = None, name: str | None = None
+) -> str:
+    """A token signed by the local secret, good for one shift.
+
+    Raises ValueError where a unit's token names no unit, or another role's names one.
+    """
+    if (role is Role.UNIT) != (unit is not None):
+        raise ValueError("UNIT goes with ROLE=unit, and only with it")
+    if unit is not None and not UNIT_SLUG.fullmatch(unit):
+        raise ValueError(f"{unit!r} is no unit slug")
+    now = int(time.time())
+    claims: dict[str, Any] = {
+        "iss": LOCAL_ISSUER,
+        "aud": AUDIENCE,
+        "sub": name or (f"{role}-{unit}" if unit else str(role)),
+        "role": str(role),
+        "iat": now,
+        "exp": now + TOKEN_HOURS * 3600,
+    }
+    if unit is not None:
+        claims["unit"] = unit
+    secret = local_secret(settings.home, "jwt", settings.jwt_secret)
+    return jwt.encode(claims, secret, algorithm="HS256")

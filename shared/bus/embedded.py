@@ -1,0 +1,381 @@
+"""The embedded bus: an append-only log in PostgreSQL with partitions and consumer groups.
+
+Appending locks the partition's counter row until commit, so offsets are gapless and
+become visible in order: a reader that has seen offset n has seen everything before it.
+A member of a group proves that it lives by an advisory lock held by its connection;
+when the connection is gone the others see it at their next rebalance.
+"""
+
+import contextlib
+import time
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import TupleRow
+from psycopg.types.json import Jsonb
+
+from shared.bus import BusUnavailable, PartitionLost, Received, Record
+
+REBALANCE_SECONDS: Final = 1.0
+MAX_POLL_RECORDS: Final = 500
+MEMBER_LOCK: Final = 0x686F
+"""First half of the two-part advisory lock by which a member proves that it lives."""
+
+Connection = psycopg.Connection[TupleRow]
+Partition = tuple[str, int]
+
+
+def partition_of(key: str, partitions: int) -> int:
+    """The partition of a key: the same on every machine and in every version."""
+    return zlib.crc32(key.encode()) % partitions
+
+
+@contextlib.contextmanager
+def _reachable() -> Iterator[None]:
+    try:
+        yield
+    except psycopg.OperationalError as error:
+        raise BusUnavailable(str(error)) from error
+
+
+class EmbeddedBus:
+    """The bus in the database at `dsn`; `ensure_topics` makes its tables as well."""
+
+    name = "embedded"
+
+    def __init__(self, dsn: str) -> None:
+        self._dsn = dsn
+
+    def _connect(self) -> Connection:
+        return psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
+
+    def ensure_topics(self, topics: Mapping[str, int]) -> None:
+        rows = [(topic, p) for topic, count in sorted(topics.items()) for p in range(count)]
+        with _reachable(), self._connect() as connection, connection.cursor() as cursor:
+            with connection.transaction():
+                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('hotline.bus'))")
+                cursor.execute(Path(__file__).with_name("embedded.sql").read_bytes())
+            known = {row[0] for row in cursor.execute("SELECT DISTINCT topic FROM topic_partition")}
+            cursor.executemany(
+                "INSERT INTO topic_partition VALUES (%s, %s) ON CONFLICT DO NOTHING",
+                [row for row in rows if row[0] not in known],
+            )
+
+    def producer(self) -> "EmbeddedProducer":
+        return EmbeddedProducer(self._connect)
+
+    def consumer(self, group: str, topics: Sequence[str]) -> "EmbeddedConsumer":
+        with _reachable():
+            return EmbeddedConsumer(self._connect(), group, topics)
+
+    def lag(self, group: str, topics: Sequence[str]) -> Mapping[str, int]:
+        with _reachable(), self._connect() as connection:
+            rows = connection.execute(
+                """
+                SELECT t.topic, sum(t.next_offset - coalesce(g.committed, 0))::bigint
+                FROM topic_partition t
+                LEFT JOIN group_partition g
+                  ON g.topic = t.topic AND g.partition = t.partition AND g.group_name = %s
+                WHERE t.topic = ANY(%s)
+                GROUP BY t.topic
+                """,
+                (group, list(topics)),
+            )
+            return dict(rows.fetchall())
+
+    def prune(self, older_than_days: int) -> int:
+        """Delete records past their retention that every group has committed; how many."""
+        with _reachable(), self._connect() as connection:
+            return connection.execute(
+                """
+                DELETE FROM record r USING (
+                    SELECT t.topic, t.partition, min(coalesce(g.committed, t.next_offset)) AS safe
+                    FROM topic_partition t LEFT JOIN group_partition g USING (topic, partition)
+                    GROUP BY t.topic, t.partition
+                ) done
+                WHERE r.topic = done.topic AND r.partition = done.partition
+                  AND r.offset_ < done.safe
+                  AND r.published_at < now() - make_interval(days => %s)
+                """,
+                (older_than_days,),
+            ).rowcount
+
+    def answers(self) -> bool:
+        try:
+            self._connect().close()
+        except psycopg.OperationalError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Nothing is held between calls."""
+
+
+class EmbeddedProducer:
+    """Appends a batch in one transaction."""
+
+    def __init__(self, connect: Any) -> None:
+        self._connect = connect
+        self._connection: Connection | None = None
+        self._partitions: dict[str, int] = {}
+
+    def publish(self, records: Sequence[Record]) -> Sequence[bool]:
+        if not records:
+            return ()
+        try:
+            if self._connection is None or self._connection.closed:
+                self._connection = self._connect()
+            self._append(self._connection, records)
+        except psycopg.OperationalError as error:
+            self.close()
+            raise BusUnavailable(str(error)) from error
+        return [True] * len(records)
+
+    def _append(self, connection: Connection, records: Sequence[Record]) -> None:
+        self._learn_partitions(connection, {record.topic for record in records})
+        placed: dict[Partition, list[Record]] = {}
+        for record in records:
+            partition = partition_of(record.key, self._partitions[record.topic])
+            placed.setdefault((record.topic, partition), []).append(record)
+        targets = sorted(placed)
+        with connection.transaction(), connection.cursor() as cursor:
+            cursor.execute(
+                """
+                WITH wanted AS (
+                    SELECT t.topic, t.partition, w.records
+                    FROM topic_partition t
+                    JOIN unnest(%s::text[], %s::int[], %s::int[]) AS w (topic, partition, records)
+                      USING (topic, partition)
+                    ORDER BY t.topic, t.partition
+                    FOR UPDATE OF t
+                )
+                UPDATE topic_partition t SET next_offset = t.next_offset + wanted.records
+                FROM wanted WHERE t.topic = wanted.topic AND t.partition = wanted.partition
+                RETURNING t.topic, t.partition, t.next_offset - wanted.records
+                """,
+                (
+                    [topic for topic, _ in targets],
+                    [partition for _, partition in targets],
+                    [len(placed[target]) for target in targets],
+                ),
+            )
+            first = {(topic, partition): offset for topic, partition, offset in cursor}
+            with cursor.copy(
+                "COPY record (topic, partition, offset_, key, headers, value) FROM STDIN"
+            ) as sink:
+                for target in targets:
+                    for offset, record in enumerate(placed[target], first[target]):
+                        sink.write_row(
+                            (*target, offset, record.key, Jsonb(dict(record.headers)), record.value)
+                        )
+            cursor.execute(
+                "SELECT pg_notify(channel, '') FROM unnest(%s::text[]) AS channel",
+                (sorted({topic for topic, _ in targets}),),
+            )
+
+    def _learn_partitions(self, connection: Connection, topics: set[str]) -> None:
+        unknown = topics - self._partitions.keys()
+        if unknown:
+            rows = connection.execute(
+                "SELECT topic, count(*) FROM topic_partition WHERE topic = ANY(%s) GROUP BY topic",
+                (list(unknown),),
+            )
+            self._partitions.update(dict(rows.fetchall()))
+        missing = unknown - self._partitions.keys()
+        if missing:
+            raise BusUnavailable(f"no such topic: {', '.join(sorted(missing))}")
+
+    def close(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
+
+
+class EmbeddedConsumer:
+    """A member of a group; reads the partitions it owns, woken by notifications."""
+
+    def __init__(self, connection: Connection, group: str, topics: Sequence[str]) -> None:
+        self._connection = connection
+        self._group = group
+        self._topics = list(topics)
+        self._positions: dict[Partition, int] = {}
+        self._next_rebalance = 0.0
+        row = connection.execute("SELECT nextval('member_number')").fetchone()
+        assert row is not None
+        self._member: int = row[0]
+        connection.execute("SELECT pg_advisory_lock(%s, %s)", (MEMBER_LOCK, self._member))
+        connection.execute(
+            "INSERT INTO group_member VALUES (%s, %s, %s)", (group, self._member, self._topics)
+        )
+        for topic in self._topics:
+            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(topic)))
+
+    def poll(self, timeout: float) -> Sequence[Received]:
+        deadline = time.monotonic() + timeout
+        with _reachable():
+            while True:
+                self._rebalance_when_due()
+                records = self._fetch()
+                left = deadline - time.monotonic()
+                if records or left <= 0:
+                    return records
+                wait = min(left, max(0.0, self._next_rebalance - time.monotonic()))
+                for _ in self._connection.notifies(timeout=wait, stop_after=1):
+                    pass
+
+    def _fetch(self) -> list[Received]:
+        if not self._positions:
+            return []
+        keys = sorted(self._positions)
+        rows = self._connection.execute(
+            """
+            SELECT r.topic, r.partition, r.offset_, r.key, r.headers, r.value
+            FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS p (topic, partition, position)
+            CROSS JOIN LATERAL (
+                SELECT * FROM record
+                WHERE topic = p.topic AND partition = p.partition AND offset_ >= p.position
+                ORDER BY offset_ LIMIT %s
+            ) r
+            LIMIT %s
+            """,
+            (
+                [topic for topic, _ in keys],
+                [partition for _, partition in keys],
+                [self._positions[key] for key in keys],
+                max(1, MAX_POLL_RECORDS // len(keys)),
+                MAX_POLL_RECORDS,
+            ),
+            binary=True,
+        )
+        received = [
+            Received(Record(topic, key, value, headers), partition, offset)
+            for topic, partition, offset, key, headers, value in rows
+        ]
+        for item in received:
+            self._positions[item.record.topic, item.partition] = item.offset + 1
+        return received
+
+    def commit(self, records: Sequence[Received]) -> None:
+        done: dict[Partition, int] = {}
+        for item in records:
+            place = (item.record.topic, item.partition)
+            done[place] = max(done.get(place, 0), item.offset + 1)
+        with _reachable():
+            updated = self._connection.execute(
+                """
+                UPDATE group_partition g SET committed = greatest(g.committed, d.committed)
+                FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS d (topic, partition, committed)
+                WHERE g.group_name = %s AND g.owner = %s
+                  AND g.topic = d.topic AND g.partition = d.partition
+                """,
+                (
+                    [topic for topic, _ in done],
+                    [partition for _, partition in done],
+                    list(done.values()),
+                    self._group,
+                    self._member,
+                ),
+            ).rowcount
+        if updated != len(done):
+            self._next_rebalance = 0.0
+            raise PartitionLost(f"{len(done) - updated} of {len(done)} partitions have a new owner")
+
+    def rewind(self, records: Sequence[Received]) -> None:
+        for item in records:
+            place = (item.record.topic, item.partition)
+            if place in self._positions:
+                self._positions[place] = min(self._positions[place], item.offset)
+
+    def idle(self, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            with _reachable():
+                self._rebalance_when_due()
+            time.sleep(min(left, REBALANCE_SECONDS))
+
+    def _rebalance_when_due(self) -> None:
+        if time.monotonic() < self._next_rebalance:
+            return
+        with self._connection.transaction():
+            self._rebalance()
+        self._next_rebalance = time.monotonic() + REBALANCE_SECONDS
+
+    def _rebalance(self) -> None:
+        """Take free partitions up to a fair share, and give up what is more than that."""
+        execute = self._connection.execute
+        execute("SELECT pg_advisory_xact_lock(hashtext(%s))", (f"hotline.group.{self._group}",))
+        execute(
+            """
+            INSERT INTO group_partition (group_name, topic, partition)
+            SELECT %s, topic, partition FROM topic_partition WHERE topic = ANY(%s)
+            ON CONFLICT DO NOTHING
+            """,
+            (self._group, self._topics),
+        )
+        members = execute(
+            "SELECT member, topics FROM group_member WHERE group_name = %s ORDER BY member",
+            (self._group,),
+        ).fetchall()
+        alive = [member for member, _ in members if self._lives(member)]
+        readers = [m for m, topics in members if m in alive and set(topics) & set(self._topics)]
+        rows = execute(
+            """
+            SELECT topic, partition, committed, owner FROM group_partition
+            WHERE group_name = %s AND topic = ANY(%s) ORDER BY topic, partition
+            """,
+            (self._group, self._topics),
+        ).fetchall()
+        share, more = divmod(len(rows), len(readers))
+        allowed = share + (readers.index(self._member) < more)
+        mine = [row for row in rows if row[3] == self._member]
+        free = [row for row in rows if row[3] not in alive]
+        keep = (mine + free)[:allowed]
+        self._own([(topic, partition) for topic, partition, _, _ in mine[allowed:]], None)
+        self._own([(topic, partition) for topic, partition, _, _ in keep], self._member)
+        kept: dict[Partition, int] = {(row[0], row[1]): row[2] for row in keep}
+        before = self._positions
+        self._positions = {place: before.get(place, start) for place, start in kept.items()}
+
+    def _own(self, places: Sequence[Partition], owner: int | None) -> None:
+        self._connection.execute(
+            """
+            UPDATE group_partition g SET owner = %s
+            FROM unnest(%s::text[], %s::int[]) AS p (topic, partition)
+            WHERE g.group_name = %s AND g.topic = p.topic AND g.partition = p.partition
+              AND g.owner IS DISTINCT FROM %s
+            """,
+            (
+                owner,
+                [topic for topic, _ in places],
+                [partition for _, partition in places],
+                self._group,
+                owner,
+            ),
+        )
+
+    def _lives(self, member: int) -> bool:
+        if member == self._member:
+            return True
+        row = self._connection.execute(
+            "SELECT pg_try_advisory_xact_lock(%s, %s)", (MEMBER_LOCK, member)
+        ).fetchone()
+        if row == (False,):
+            return True
+        self._connection.execute(
+            "DELETE FROM group_member WHERE group_name = %s AND member = %s",
+            (self._group, member),
+        )
+        return False
+
+    def close(self) -> None:
+        with contextlib.suppress(psycopg.Error):
+            self._connection.execute(
+                "DELETE FROM group_member WHERE group_name = %s AND member = %s",
+                (self._group, self._member),
+            )
+            self._own(list(self._positions), None)
+        self._connection.close()

@@ -1,0 +1,31 @@
+CREATE TABLE IF NOT EXISTS topic_partition (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    next_offset bigint NOT NULL DEFAULT 0,
+    PRIMARY KEY (topic, partition)
+);
+CREATE TABLE IF NOT EXISTS record (
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    offset_ bigint NOT NULL,
+    key text NOT NULL,
+    headers jsonb NOT NULL,
+    value bytea NOT NULL,
+    published_at timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (topic, partition, offset_)
+);
+CREATE TABLE IF NOT EXISTS group_member (
+    group_name text NOT NULL,
+    member bigint NOT NULL,
+    topics text[] NOT NULL,
+    PRIMARY KEY (group_name, member)
+);
+CREATE TABLE IF NOT EXISTS group_partition (
+    group_name text NOT NULL,
+    topic text NOT NULL,
+    partition integer NOT NULL,
+    committed bigint NOT NULL DEFAULT 0,
+    owner bigint,
+    PRIMARY KEY (group_name, topic, partition)
+);
+CREATE SEQUENCE IF NOT EXISTS member_number AS integer CYCLE;

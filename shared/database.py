@@ -1,0 +1,142 @@
+"""Sessions on a service's own database: reading and writing are different types.
+
+A `Reader` has no way to change a row, so the type checker finds a write through one.
+A `Writer` is one transaction: it commits when its block ends and rolls back when the
+block raises.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeVar, cast
+
+import psycopg
+from alembic import command
+from alembic.config import Config
+from psycopg import sql
+from sqlalchemy import URL, Executable, create_engine, text
+from sqlalchemy.engine import Engine, Result
+from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlmodel import Session, SQLModel
+
+from shared.postgres import ensure_database
+from shared.settings import Settings
+
+Row = TypeVar("Row", bound=SQLModel)
+
+
+class Reader:
+    """A read-only transaction."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def execute(self, statement: Executable, parameters: Any = None) -> Result[*tuple[Any, ...]]:
+        """Run a query; in a Reader's transaction PostgreSQL itself refuses any change."""
+        return self._session.execute(statement, parameters)
+
+    def get(self, model: type[Row], key: Any) -> Row | None:
+        """The row of `model` with this primary key."""
+        return self._session.get(model, key)
+
+
+class Writer(Reader):
+    """A transaction that may change rows."""
+
+    def add(self, row: SQLModel) -> None:
+        """Insert `row` when the transaction flushes."""
+        self._session.add(row)
+
+    def flush(self) -> None:
+        """Send what was added, so that later statements see it."""
+        self._session.flush()
+
+    def copy(self, table: str, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
+        """Insert many rows by COPY, several times as fast as INSERT; no conflict handling."""
+        self._session.flush()
+        raw = cast(
+            "psycopg.Connection[Any]", self._session.connection().connection.dbapi_connection
+        )
+        statement = sql.SQL("COPY {} ({}) FROM STDIN").format(
+            sql.Identifier(table), sql.SQL(", ").join(map(sql.Identifier, columns))
+        )
+        with raw.cursor() as cursor, cursor.copy(statement) as sink:
+            for row in rows:
+                sink.write_row(row)
+
+
+class Database:
+    """One service's database: hands out readers and writers."""
+
+    def __init__(self, url: URL, *, pool_size: int = 8) -> None:
+        self.url = url
+        self.engine: Engine = create_engine(
+            url,
+            pool_size=pool_size,
+            max_overflow=8,
+            pool_pre_ping=True,
+            pool_timeout=5,
+            connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+        )
+
+    @contextlib.contextmanager
+    def reading(self) -> Iterator[Reader]:
+        """A read-only transaction at one instant."""
+        with Session(self.engine) as session:
+            session.execute(text("SET TRANSACTION READ ONLY"))
+            yield Reader(session)
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[Writer]:
+        """A transaction: committed at the end of the block, rolled back if it raises."""
+        with Session(self.engine, expire_on_commit=False) as session, session.begin():
+            yield Writer(session)
+
+    def answers(self) -> bool:
+        """Whether the database can be reached and still takes writes (a full disk does not)."""
+        try:
+            with self.engine.begin() as connection:
+                connection.execute(text("UPDATE liveness SET checked_at = now()"))
+        except DBAPIError:
+            return False
+        return True
+
+    def close(self) -> None:
+        """Give back all connections."""
+        self.engine.dispose()
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether trying the same transaction again may succeed: a lost server, a deadlock.
+
+    SQLSTATE classes 08 connection, 40 rollback, 53 resources (a full disk), 57 operator
+    intervention, 58 system.
+    """
+    if not isinstance(error, DBAPIError):
+        return isinstance(error, psycopg.OperationalError)
+    state = getattr(error.orig, "sqlstate", None)
+    if state is None:
+        return isinstance(error, OperationalError) or error.connection_invalidated
+    return state[:2] in {"08", "40", "53", "57", "58"}
+
+
+def migrate(settings: Settings, service: str) -> URL:
+    """Create the service's database if it is missing and bring it to its newest schema.
+
+    Safe to run from several processes at once: an advisory lock lets one work at a time.
+    """
+    url = ensure_database(settings, service)
+    config = Config()
+    versions = Path(__file__).parents[1] / "services" / service / "migrations"
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(versions))
+    engine = create_engine(url)
+    try:
+        with engine.begin() as connection:
+            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hotline.migrate'))"))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+    return url

@@ -1,0 +1,100 @@
+"""CloudEvents 1.0 on the bus, Kafka protocol binding, binary mode.
+
+Attributes travel as headers, the payload's JSON is the record's value and the ticket's
+number its key.
+"""
+
+import secrets
+from collections.abc import Mapping
+from contextvars import ContextVar
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from pydantic import ValidationError
+
+from shared.bus import Received
+from shared.events import PAYLOADS, Payload
+
+CURRENT_TRACE: Final[ContextVar[str | None]] = ContextVar("traceparent", default=None)
+"""W3C trace context of what this thread or task is working on."""
+
+
+class Malformed(Exception):
+    """A record that is no event of ours: a header is missing or the payload does not fit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """A fact to be published: `key` is the ticket's number, `time` when it happened."""
+
+    topic: str
+    type: str
+    key: str
+    payload: Payload
+    time: datetime
+    trace: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """An event as a consumer gets it."""
+
+    id: UUID
+    type: str
+    key: str
+    time: datetime
+    trace: str | None
+    payload: Payload
+
+
+def new_trace() -> str:
+    """A fresh W3C `traceparent`, sampled."""
+    return f"00-{secrets.token_hex(16)}-{secrets.token_hex(8)}-01"
+
+
+def headers_of(
+    event_id: UUID, type_: str, source: str, key: str, time: datetime, trace: str | None
+) -> Mapping[str, str]:
+    """The headers of an event in the Kafka binding's binary mode."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": str(event_id),
+        "ce_type": type_,
+        "ce_source": f"/hotline/{source}",
+        "ce_subject": key,
+        "ce_time": time.isoformat(),
+        "content-type": "application/json",
+    }
+    if trace is not None:
+        headers["traceparent"] = trace
+    return headers
+
+
+def parse(received: Received) -> Message | None:
+    """The message in a record, or None for a type this version does not know.
+
+    An unknown type is no error: a newer producer may say more than an older consumer
+    understands. Raises Malformed.
+    """
+    headers = received.record.headers
+    try:
+        model = PAYLOADS.get(headers["ce_type"])
+        if model is None:
+            return None
+        return Message(
+            id=UUID(headers["ce_id"]),
+            type=headers["ce_type"],
+            key=received.record.key,
+            time=datetime.fromisoformat(headers["ce_time"]),
+            trace=headers.get("traceparent"),
+            payload=model.model_validate_json(received.record.value),
+        )
+    except KeyError as error:
+        raise Malformed(f"header {error} is missing") from error
+    except ValidationError as error:
+        places = ", ".join(".".join(map(str, e["loc"])) or "payload" for e in error.errors())
+        raise Malformed(f"payload does not fit {headers['ce_type']}: {places}") from error
+    except ValueError as error:
+        raise Malformed(f"header does not parse: {error}") from error

@@ -1,0 +1,440 @@
+"""The vocabulary of the hotline and every payload that travels on the bus.
+
+The models here are the published contract: their JSON Schemas and the AsyncAPI
+document in `deploy/events/` are generated from them, and a test refuses a change
+that would break a consumer. Text and addresses in these payloads are redacted;
+no payload has a field for a caller's name or phone.
+
+Times are UTC instants. A ticket's `version` counts its changes in intake, a case's
+`version` its changes in the router; consumers ignore a version they have passed.
+"""
+
+from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
+
+
+class Channel(StrEnum):
+    """Where a ticket came in."""
+
+    HOTLINE = "hotline"
+    JINXINBAN = "jinxinban"
+    JINZHITONG = "jinzhitong"
+    WEB = "web"
+    IOT = "iot"
+    IMPORT = "import"
+    OPEN311 = "open311"
+
+
+class Kind(StrEnum):
+    """咨询 求助 投诉 举报 建议 表扬: what the caller wants of the district."""
+
+    CONSULT = "consult"
+    HELP = "help"
+    COMPLAINT = "complaint"
+    REPORT = "report"
+    SUGGESTION = "suggestion"
+    PRAISE = "praise"
+
+
+class Category(StrEnum):
+    """The report's four governance categories, and what is none of them."""
+
+    GRID = "grid"
+    PROPERTY = "property"
+    SAFETY = "safety"
+    ELDERLY = "elderly"
+    OTHER = "other"
+
+
+class Priority(StrEnum):
+    """P0 live emergency, P1 danger, P2 livelihood, P3 general, P4 complex or consult, P5 none.
+
+    Sorts by urgency: the smaller, the more urgent (handbook section 4).
+    """
+
+    P0 = "P0"
+    P1 = "P1"
+    P2 = "P2"
+    P3 = "P3"
+    P4 = "P4"
+    P5 = "P5"
+
+
+class Certainty(StrEnum):
+    """How sure a place is (handbook section 7)."""
+
+    EXACT = "exact"
+    STREET = "street"
+    AMBIGUOUS = "ambiguous"
+    UNKNOWN = "unknown"
+    OUTSIDE = "outside"
+    TRANSFERRED = "transferred"
+
+
+class Disposition(StrEnum):
+    """What the router does with a ticket."""
+
+    DISPATCH = "dispatch"
+    MANUAL_DISPATCH = "manual_dispatch"
+    AWAITING_INFO = "awaiting_info"
+    REDIRECT_OUT = "redirect_out"
+    TRANSFER_EMERGENCY = "transfer_emergency"
+
+
+class CaseState(StrEnum):
+    """States of a case (handbook section 5); the transitions are `services/router/cases.py`."""
+
+    MANUAL_DISPATCH = "manual_dispatch"
+    AWAITING_INFO = "awaiting_info"
+    REDIRECTED_OUT = "redirected_out"
+    DISPATCHED = "dispatched"
+    RETURN_REQUESTED = "return_requested"
+    ACCEPTED = "accepted"
+    IN_PROGRESS = "in_progress"
+    EXTENSION_REQUESTED = "extension_requested"
+    SUSPENDED = "suspended"
+    REPLIED = "replied"
+    CALLBACK_PENDING = "callback_pending"
+    CLOSED = "closed"
+
+
+class CalendarName(StrEnum):
+    """ALWAYS runs 24×7; WORKING counts working time in Asia/Shanghai only."""
+
+    ALWAYS = "always"
+    WORKING = "working"
+
+
+class ClockKind(StrEnum):
+    """What a clock measures: signing for the ticket, first contact, resolution."""
+
+    ACCEPT = "accept"
+    CONTACT = "contact"
+    RESOLVE = "resolve"
+
+
+class Satisfaction(StrEnum):
+    """满意, 基本满意, 不满意, 未接通: the answer to a call-back."""
+
+    SATISFIED = "satisfied"
+    BASICALLY = "basically"
+    DISSATISFIED = "dissatisfied"
+    UNREACHED = "unreached"
+
+
+class Payload(BaseModel):
+    """Base of all payloads: immutable, and tolerant of fields a newer producer adds."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+
+class Location(Payload):
+    """WGS-84 coordinates."""
+
+    lat: float = Field(ge=-90, le=90)
+    lon: float = Field(ge=-180, le=180)
+
+
+class Ticket(Payload):
+    """A ticket as the other services see it: redacted, without its caller."""
+
+    number: str
+    version: int
+    received_at: AwareDatetime
+    channel: Channel
+    kind: Kind
+    title: str | None = None
+    text: str
+    address: str | None = None
+    location: Location | None = None
+    accused_unit: str | None = None
+    occurred_at: AwareDatetime | None = None
+    confidential: bool = False
+    round: int = 0
+
+
+class TicketReceived(Payload):
+    """A citizen's ticket has been accepted and stored."""
+
+    ticket: Ticket
+
+
+class TicketAmended(Payload):
+    """The caller added something; `ticket` is the whole ticket as it now reads."""
+
+    ticket: Ticket
+    added_text: str | None = None
+    added_address: str | None = None
+
+
+class TicketUrged(Payload):
+    """催办: the caller asked again; `urges` counts these calls."""
+
+    number: str
+    version: int
+    urges: int
+    note: str = ""
+    at: AwareDatetime
+
+
+class TicketCalledBack(Payload):
+    """回访: the caller was asked, or could not be reached."""
+
+    number: str
+    version: int
+    round: int
+    solved: bool
+    satisfaction: Satisfaction
+    comment: str = ""
+    at: AwareDatetime
+
+
+class TicketClosed(Payload):
+    """The call-back ended the ticket. `outcome`: solved, or unreasonable after the last round."""
+
+    number: str
+    version: int
+    outcome: str
+    at: AwareDatetime
+
+
+class TicketReopened(Payload):
+    """二次办理: the caller said it is not solved; `round` counts second handlings from 1."""
+
+    number: str
+    version: int
+    round: int
+    reason: str
+    at: AwareDatetime
+
+
+class Alternative(Payload):
+    """A leaf the classifier considered, with its probability."""
+
+    leaf: str
+    probability: float
+
+
+class Demand(Payload):
+    """One demand (诉求) of a call that may hold several."""
+
+    leaf: str
+    text: str
+
+
+class Classification(Payload):
+    """What a ticket is about, how urgent, who or what decided it, and why.
+
+    `ticket` is carried along so that the router needs no second stream to act.
+    With `abstained` the leaf is only the best guess and a person decides.
+    `decided_by` is `model`, `rule` or `person`.
+    """
+
+    ticket: Ticket
+    leaf: str
+    category: Category
+    priority: Priority
+    probability: float
+    abstained: bool
+    alternatives: tuple[Alternative, ...] = ()
+    reasons: tuple[str, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    decided_by: str
+    actor: str | None = None
+    model_version: str
+    decided_at: AwareDatetime
+
+
+class Place(Payload):
+    """Where a ticket is: names for people, slugs and 12-digit codes for machines."""
+
+    district: str | None = None
+    street: str | None = None
+    community: str | None = None
+    certainty: Certainty
+    reasons: tuple[str, ...] = ()
+
+
+class ClockView(Payload):
+    """One clock of a case. `within` is the policy's limit, such as `15min` or `5wd`.
+
+    `provisional` marks a deadline beyond the working calendar's horizon.
+    """
+
+    kind: ClockKind
+    owner: str
+    within: str
+    calendar: CalendarName
+    started_at: AwareDatetime
+    due_at: AwareDatetime
+    stopped_at: AwareDatetime | None = None
+    breached: bool = False
+    provisional: bool = False
+
+
+class Case(Payload):
+    """A case as it stands after an event: every case event carries the whole of it."""
+
+    number: str
+    version: int
+    ticket_version: int
+    round: int
+    state: CaseState
+    disposition: Disposition
+    priority: Priority
+    leaf: str
+    category: Category
+    place: Place
+    lead_unit: str | None
+    assist_units: tuple[str, ...] = ()
+    clocks: tuple[ClockView, ...] = ()
+    flags: tuple[str, ...] = ()
+    reasons: tuple[str, ...] = ()
+    policy_version: str
+    calendar_version: str
+
+
+class CaseEvent(Payload):
+    """A fact about a case; the event type names it, `case` is the state after it.
+
+    `actor` is a token's subject or `system`; `detail` holds what the fact adds,
+    such as the reason code of a return.
+    """
+
+    case: Case
+    actor: str
+    unit: str | None = None
+    note: str = ""
+    detail: Mapping[str, str] = Field(default_factory=dict)
+    at: AwareDatetime
+
+
+class QueueItem(Payload):
+    """One ticket in one unit's queue, as it stands now.
+
+    `seq` rises with every change of that unit's queue: a reader that has seen `seq`
+    asks for what comes after it. `open` turns false when the unit has no more to do.
+    """
+
+    seq: int
+    unit: str
+    number: str
+    role: str
+    open: bool
+    reason: str
+    ticket: Ticket
+    case: Case
+    at: AwareDatetime
+
+
+class DeadLetter(Payload):
+    """A message a consumer could not handle, beside the untouched original."""
+
+    consumer: str
+    topic: str
+    partition: int
+    offset: int
+    event_id: str
+    event_type: str
+    key: str
+    reason: str
+    error: str
+    attempts: int
+    at: AwareDatetime
+    original: str
+
+
+TICKETS: Final = "hotline.tickets"
+CLASSIFICATIONS: Final = "hotline.classifications"
+CASES: Final = "hotline.cases"
+WHISTLES: Final = "hotline.whistles"
+DEADLETTER: Final = "hotline.deadletter"
+QUEUE_PREFIX: Final = "hotline.queue."
+
+
+def queue_topic(unit: str) -> str:
+    """The topic a street or department consumes: `hotline.queue.<unit>`."""
+    return QUEUE_PREFIX + unit
+
+
+TICKET_RECEIVED: Final = "hotline.ticket.received.v1"
+TICKET_AMENDED: Final = "hotline.ticket.amended.v1"
+TICKET_URGED: Final = "hotline.ticket.urged.v1"
+TICKET_CALLED_BACK: Final = "hotline.ticket.called_back.v1"
+TICKET_CLOSED: Final = "hotline.ticket.closed.v1"
+TICKET_REOPENED: Final = "hotline.ticket.reopened.v1"
+CLASSIFIED: Final = "hotline.classification.classified.v1"
+ABSTAINED: Final = "hotline.classification.abstained.v1"
+QUEUE_CHANGED: Final = "hotline.queue.changed.v1"
+DEAD_LETTERED: Final = "hotline.deadletter.parked.v1"
+
+
+class CaseFact(StrEnum):
+    """What can happen to a case; the event type is `hotline.case.<fact>.v1`."""
+
+    DISPATCHED = "dispatched"
+    MANUAL = "manual_dispatch"
+    AWAITING_INFO = "awaiting_info"
+    REDIRECTED = "redirected"
+    TRANSFERRED_EMERGENCY = "transferred_emergency"
+    SUPPLEMENTED = "supplemented"
+    ACCEPTED = "accepted"
+    CONTACTED = "contacted"
+    RETURN_REQUESTED = "return_requested"
+    RETURNED = "returned"
+    RETURN_DENIED = "return_denied"
+    REDISPATCHED = "redispatched"
+    DESIGNATED = "designated"
+    REPLIED = "replied"
+    VERIFIED = "verified"
+    VERIFICATION_FAILED = "verification_failed"
+    SUSPENDED = "suspended"
+    RESUMED = "resumed"
+    EXTENSION_REQUESTED = "extension_requested"
+    EXTENDED = "extended"
+    EXTENSION_DENIED = "extension_denied"
+    REMINDED = "reminded"
+    URGED = "urged"
+    SUPERVISED = "supervised"
+    OVERDUE = "overdue"
+    ESCALATED = "escalated"
+    REOPENED = "reopened"
+    CLOSED = "closed"
+
+    @property
+    def event_type(self) -> str:
+        return f"hotline.case.{self.value}.v1"
+
+
+PAYLOADS: Final[Mapping[str, type[Payload]]] = {
+    TICKET_RECEIVED: TicketReceived,
+    TICKET_AMENDED: TicketAmended,
+    TICKET_URGED: TicketUrged,
+    TICKET_CALLED_BACK: TicketCalledBack,
+    TICKET_CLOSED: TicketClosed,
+    TICKET_REOPENED: TicketReopened,
+    CLASSIFIED: Classification,
+    ABSTAINED: Classification,
+    QUEUE_CHANGED: QueueItem,
+    DEAD_LETTERED: DeadLetter,
+    **{fact.event_type: CaseEvent for fact in CaseFact},
+}
+
+
+def most_urgent(*priorities: Priority) -> Priority:
+    """The most urgent of several priorities: rules may raise, never lower."""
+    return min(priorities)
+
+
+def is_emergency(priority: Priority) -> bool:
+    """P0 and P1: danger to life or property, never returned or parked."""
+    return priority <= Priority.P1
+
+
+def age_seconds(earlier: datetime, later: datetime) -> float:
+    """Seconds from one instant to another."""
+    return (later - earlier).total_seconds()

@@ -1,0 +1,193 @@
+"""Outbox, inbox and dead letters: what makes effects happen once over an at-least-once bus.
+
+An event is written to the outbox in the transaction that made it true, and a message's id
+to the inbox in the transaction of its effects. All three tables stand in each service's
+own database.
+"""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from uuid import UUID, uuid4
+
+from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Text, text, update
+from sqlalchemy.dialects.postgresql import JSONB, insert
+from sqlmodel import Field, SQLModel, col, select
+
+from shared.bus import Received, Record
+from shared.database import Reader, Writer
+from shared.envelope import CURRENT_TRACE, Event
+from shared.events import DEAD_LETTERED, DEADLETTER, DeadLetter
+
+OUTBOX_COLUMNS = ("event_id", "topic", "key", "type", "time", "trace", "payload")
+
+
+class OutboxRow(SQLModel, table=True):
+    """An event that is not yet on the bus."""
+
+    __tablename__ = "outbox"
+
+    id: int = Field(sa_column=Column(BigInteger, primary_key=True))
+    event_id: UUID
+    topic: str
+    key: str
+    type: str
+    time: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    trace: str | None = None
+    payload: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+
+
+class DeadLetterRow(SQLModel, table=True):
+    """A message that a consumer could not handle, or one of the same key behind it."""
+
+    __tablename__ = "dead_letter"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    consumer: str
+    event_id: str
+    key: str
+    topic: str
+    partition: int
+    offset_: int = Field(sa_column=Column(BigInteger, nullable=False))
+    headers: dict[str, str] = Field(sa_column=Column(JSONB, nullable=False))
+    value: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    reason: str
+    error: str = Field(sa_column=Column(Text, nullable=False))
+    attempts: int
+    parked_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
+    replayed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+
+    def received(self) -> Received:
+        """The record as it came from the bus."""
+        record = Record(self.topic, self.key, self.value, self.headers)
+        return Received(record, self.partition, self.offset_)
+
+
+def emit(writer: Writer, events: Iterable[Event]) -> None:
+    """Write events to the outbox of the writer's transaction, in order.
+
+    For one key the caller holds the row that the events speak of, so that a later event
+    has a larger id and becomes visible later.
+    """
+    current = CURRENT_TRACE.get()
+    rows = [
+        (
+            uuid4(),
+            event.topic,
+            event.key,
+            event.type,
+            event.time,
+            event.trace or current,
+            event.payload.model_dump_json(exclude_none=True).encode(),
+        )
+        for event in events
+    ]
+    if rows:
+        writer.copy("outbox", OUTBOX_COLUMNS, rows)
+
+
+def admit(writer: Writer, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
+    """Record messages in the inbox; returns those this consumer has not handled before."""
+    rows = writer.execute(
+        text(
+            "INSERT INTO inbox (consumer, event_id) SELECT :consumer, unnest(CAST(:ids AS uuid[])) "
+            "ON CONFLICT DO NOTHING RETURNING event_id"
+        ),
+        {"consumer": consumer, "ids": list(ids)},
+    )
+    return set(rows.scalars())
+
+
+def parked_keys(reader: Reader, consumer: str, keys: Iterable[str]) -> set[str]:
+    """Those of `keys` that have a parked message, so that later ones must wait behind it."""
+    rows = reader.execute(
+        select(DeadLetterRow.key).where(
+            DeadLetterRow.consumer == consumer,
+            col(DeadLetterRow.replayed_at).is_(None),
+            col(DeadLetterRow.key).in_(set(keys)),
+        )
+    )
+    return set(rows.scalars())
+
+
+def park(
+    writer: Writer,
+    consumer: str,
+    received: Received,
+    *,
+    reason: str,
+    error: str,
+    attempts: int,
+    now: datetime,
+) -> None:
+    """Keep a message for replay and publish it to the dead-letter topic, in one transaction.
+
+    A message that is redelivered after being parked is not parked twice.
+    """
+    record = received.record
+    inserted = writer.execute(
+        insert(DeadLetterRow)
+        .values(
+            consumer=consumer,
+            event_id=record.headers.get("ce_id", ""),
+            key=record.key,
+            topic=record.topic,
+            partition=received.partition,
+            offset_=received.offset,
+            headers=dict(record.headers),
+            value=record.value,
+            reason=reason,
+            error=error,
+            attempts=attempts,
+            parked_at=now,
+        )
+        .on_conflict_do_nothing()
+        .returning(col(DeadLetterRow.id))
+    ).first()
+    if inserted is None:
+        return
+    letter = DeadLetter(
+        consumer=consumer,
+        topic=record.topic,
+        partition=received.partition,
+        offset=received.offset,
+        event_id=record.headers.get("ce_id", ""),
+        event_type=record.headers.get("ce_type", ""),
+        key=record.key,
+        reason=reason,
+        error=error,
+        attempts=attempts,
+        at=now,
+        original=record.value.decode(errors="replace"),
+    )
+    emit(writer, [Event(DEADLETTER, DEAD_LETTERED, record.key, letter, now)])
+
+
+def waiting(reader: Reader, consumer: str | None = None) -> Sequence[DeadLetterRow]:
+    """Parked messages in the order in which they were parked, of one consumer or of all."""
+    query = select(DeadLetterRow).where(col(DeadLetterRow.replayed_at).is_(None))
+    if consumer is not None:
+        query = query.where(DeadLetterRow.consumer == consumer)
+    return reader.execute(query.order_by(col(DeadLetterRow.id))).scalars().all()
+
+
+def mark_replayed(writer: Writer, letter: DeadLetterRow, now: datetime) -> None:
+    """Say that a parked message has been handled after all."""
+    writer.execute(
+        update(DeadLetterRow).where(col(DeadLetterRow.id) == letter.id).values(replayed_at=now)
+    )
+
+
+def prune_inbox(writer: Writer, before: datetime) -> None:
+    """Forget handled messages from before an instant, past the bus's own retention."""
+    writer.execute(text("DELETE FROM inbox WHERE handled_at < :before"), {"before": before})
+
+
+def backlog(reader: Reader) -> tuple[int, float, int]:
+    """Events waiting in the outbox, the age of the oldest in seconds, and parked messages."""
+    query = text(
+        "SELECT (SELECT count(*) FROM outbox),"
+        " (SELECT coalesce(extract(epoch FROM now() - min(time)), 0) FROM outbox),"
+        " (SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL)"
+    )
+    events, age, parked = reader.execute(query).one()
+    return int(events), float(age), int(parked)

@@ -1,0 +1,128 @@
+"""Errors as people and programs read them: problem documents after RFC 9457.
+
+`type` is a stable URN that programs may compare; `title` and `detail` are Chinese
+sentences for the person at the screen. A problem never repeats what was sent.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
+from starlette.exceptions import HTTPException
+
+from shared.bus import BusUnavailable
+from shared.database import is_transient
+
+URN: Final = "urn:hotline:problem:"
+TITLES: Final[Mapping[int, tuple[str, str]]] = {
+    400: ("bad-request", "请求无法解析"),
+    401: ("unauthenticated", "未登录或登录已失效"),
+    403: ("forbidden", "没有权限"),
+    404: ("not-found", "未找到"),
+    405: ("method-not-allowed", "不支持此操作方式"),
+    406: ("not-acceptable", "无法提供所要求的格式"),
+    409: ("conflict", "与当前状态冲突"),
+    413: ("too-large", "内容过大"),
+    415: ("unsupported-media-type", "不支持的内容类型"),
+    422: ("invalid", "内容不符合要求"),
+    429: ("too-many-requests", "请求过多"),
+    500: ("internal", "系统内部错误"),
+    503: ("unavailable", "服务暂时不可用"),
+}
+"""The default slug and title of each status."""
+
+log = structlog.get_logger()
+
+
+class Problem(Exception):
+    """An answer that is an error: status, a stable slug, and a sentence for the reader."""
+
+    def __init__(
+        self,
+        status: int,
+        detail: str,
+        *,
+        slug: str | None = None,
+        headers: Mapping[str, str] | None = None,
+        **members: Any,
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.slug = slug or TITLES[status][0]
+        self.headers = dict(headers or {})
+        self.members = members
+
+    def response(self) -> JSONResponse:
+        """The problem document."""
+        body = {
+            "type": URN + self.slug,
+            "title": TITLES[self.status][1],
+            "status": self.status,
+            "detail": self.detail,
+            **self.members,
+        }
+        return JSONResponse(
+            body, self.status, headers=self.headers, media_type="application/problem+json"
+        )
+
+
+def not_found() -> Problem:
+    """The one answer for what does not exist and for what the caller may not know of."""
+    return Problem(404, "没有这条记录, 或者您无权查看")
+
+
+def install(app: FastAPI) -> None:
+    """Answer every error of the application with a problem document."""
+    app.add_exception_handler(Problem, _problem)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(DBAPIError, _database)
+    app.add_exception_handler(PoolTimeout, _unavailable)
+    app.add_exception_handler(BusUnavailable, _unavailable)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+async def _problem(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, Problem)
+    return error.response()
+
+
+async def _http(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    status = error.status_code if error.status_code in TITLES else 400
+    return Problem(status, TITLES[status][1], headers=error.headers).response()
+
+
+async def _invalid(_: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    errors = error.errors()
+    if any(e["type"] == "json_invalid" for e in errors):
+        return Problem(400, "正文不是合法的 JSON").response()
+    return Problem(422, "有字段不符合要求", errors=_places(errors)).response()
+
+
+def _places(errors: Sequence[Any]) -> list[dict[str, Any]]:
+    """Where each error is and what kind it is: never the value, which may be personal."""
+    return [{"field": ".".join(map(str, e["loc"])), "rule": e["type"]} for e in errors[:50]]
+
+
+async def _database(request: Request, error: Exception) -> JSONResponse:
+    if is_transient(error):
+        return await _unavailable(request, error)
+    return await _unexpected(request, error)
+
+
+async def _unavailable(_: Request, error: Exception) -> JSONResponse:
+    log.warning("dependency_unavailable", error=type(error).__name__)
+    return Problem(503, "请稍后重试, 已受理的内容不会丢失", headers={"Retry-After": "2"}).response()
+
+
+async def _unexpected(_: Request, error: Exception) -> JSONResponse:
+    log.error("unexpected_error", error=type(error).__name__, exc_info=error)
+    return Problem(500, "系统出现意外错误, 已记录").response()

@@ -1,0 +1,125 @@
+"""The relay carries events from a service's outbox to the bus, in order per key.
+
+It takes the rows that are still there, by id, never those past a remembered id: ids are
+given before transactions commit, so a smaller id may appear later. Of several processes
+of a service one relays at a time, held by an advisory lock on its connection.
+"""
+
+import threading
+from collections.abc import Mapping
+from typing import Any, Final
+
+import structlog
+from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
+
+from shared.bus import Bus, BusUnavailable, Producer, Record
+from shared.database import Database
+from shared.envelope import headers_of
+from shared.metrics import BUS_UP, RELAYED
+
+BATCH: Final = 500
+IDLE_SECONDS: Final = (0.02, 0.2)
+"""How long to wait for a wake-up when the outbox is empty: right after work, and later."""
+RETRY_SECONDS: Final = (0.1, 5.0)
+
+log = structlog.get_logger()
+
+
+class Relay(threading.Thread):
+    """One thread of one service. `wake` saves it the wait after a commit in this process."""
+
+    def __init__(
+        self, service: str, database: Database, bus: Bus, topics: Mapping[str, int]
+    ) -> None:
+        super().__init__(name=f"{service}-relay", daemon=True)
+        self._bus = bus
+        self._topics = topics
+        self._service = service
+        self._database = database
+        self._producer: Producer = bus.producer()
+        self._woken = threading.Event()
+        self._stopping = threading.Event()
+
+    def wake(self) -> None:
+        """Say that something was committed to the outbox."""
+        self._woken.set()
+
+    def stop(self) -> None:
+        """Finish the batch in hand and end; what is left stays in the outbox."""
+        self._stopping.set()
+        self._woken.set()
+        self.join(timeout=10)
+
+    def run(self) -> None:
+        pause = RETRY_SECONDS[0]
+        while not self._stopping.is_set():
+            try:
+                self._bus.ensure_topics(self._topics)
+                with self._database.engine.connect() as connection:
+                    self._relay_while_elected(connection)
+                pause = RETRY_SECONDS[0]
+            except (BusUnavailable, DBAPIError) as error:
+                BUS_UP.labels(self._service).set(not isinstance(error, BusUnavailable))
+                log.warning("relay_waits", service=self._service, error=str(error), retry_in=pause)
+                self._stopping.wait(pause)
+                pause = min(pause * 2, RETRY_SECONDS[1])
+        self._producer.close()
+
+    def _relay_while_elected(self, connection: Connection) -> None:
+        lock = text("SELECT pg_try_advisory_lock(hashtext('hotline.relay'))")
+        while not connection.execute(lock).scalar():
+            connection.rollback()
+            if self._stopping.wait(1.0):
+                return
+        connection.commit()
+        try:
+            self._relay(connection)
+        finally:
+            connection.invalidate()
+
+    def _relay(self, connection: Connection) -> None:
+        idle = IDLE_SECONDS[0]
+        while not self._stopping.is_set():
+            self._woken.clear()
+            if self.relay_once(connection):
+                idle = IDLE_SECONDS[0]
+            else:
+                self._woken.wait(idle)
+                idle = min(idle * 1.5, IDLE_SECONDS[1])
+
+    def relay_once(self, connection: Connection) -> int:
+        """Publish the oldest events and delete those the bus took; how many rows were read.
+
+        Raises BusUnavailable where some were not taken: they stay, and so do later ones of
+        their keys.
+        """
+        rows = connection.execute(
+            text(
+                "SELECT id, event_id, topic, key, type, time, trace, payload"
+                " FROM outbox ORDER BY id LIMIT :batch"
+            ),
+            {"batch": BATCH},
+        ).all()
+        if not rows:
+            connection.commit()
+            return 0
+        taken = self._producer.publish([self._record(row) for row in rows])
+        held: set[str] = set()
+        sent: list[int] = []
+        for row, ok in zip(rows, taken, strict=True):
+            if ok and row.key not in held:
+                sent.append(row.id)
+                RELAYED.labels(self._service, row.topic).inc()
+            else:
+                held.add(row.key)
+        connection.execute(text("DELETE FROM outbox WHERE id = ANY(:ids)"), {"ids": sent})
+        connection.commit()
+        if held:
+            raise BusUnavailable(f"{len(rows) - len(sent)} of {len(rows)} events were not taken")
+        BUS_UP.labels(self._service).set(1)
+        return len(rows)
+
+    def _record(self, row: Any) -> Record:
+        headers = headers_of(row.event_id, row.type, self._service, row.key, row.time, row.trace)
+        return Record(row.topic, row.key, bytes(row.payload), headers)

@@ -1,0 +1,272 @@
+"""How a service runs: its HTTP side, its workers, or both, in one process.
+
+A service describes itself as a `Service`; this module connects the parts, starts the
+threads in order and stops them in the reverse one: first no more requests, then no more
+messages, then the outbox relay, and the database last.
+"""
+
+import contextlib
+import gc
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from importlib.metadata import PackageNotFoundError, version
+from typing import Final
+
+import structlog
+import typer
+import uvicorn
+from fastapi import APIRouter
+
+from shared.auth import Authority
+from shared.bus import Bus
+from shared.bus.connect import connect_bus
+from shared.bus.embedded import EmbeddedBus
+from shared.consume import ConsumerLoop, Subscription
+from shared.database import Database, migrate
+from shared.events import CASES, CLASSIFICATIONS, DEADLETTER, TICKETS, WHISTLES
+from shared.logs import configure_logs
+from shared.messaging import backlog, prune_inbox
+from shared.metrics import (
+    BUS_UP,
+    CONSUMER_LAG,
+    DATABASE_UP,
+    OUTBOX_AGE_SECONDS,
+    OUTBOX_ROWS,
+    PARKED,
+)
+from shared.postgres import database_url, ensure_database
+from shared.relay import Relay
+from shared.settings import Settings, load_settings
+from shared.web import Check, Health, create_app
+
+WORKER_PORT_OFFSET: Final = 100
+"""A worker without an HTTP side serves health and metrics on the service's port plus this."""
+MONITOR_SECONDS: Final = 5.0
+HOUSEKEEPING_SECONDS: Final = 3600.0
+INBOX_DAYS: Final = 14
+BUS_RETENTION_DAYS: Final = 7
+
+log = structlog.get_logger()
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The parts a running service works with."""
+
+    settings: Settings
+    database: Database
+    bus: Bus
+    authority: Authority
+    relay: Relay
+
+
+@dataclass(frozen=True)
+class Parts:
+    """What one service adds to the common machinery.
+
+    `state` is what its routes work with, found as `app.state.parts`.
+    `tasks` run on threads of their own beside the consumers until `Task.stop`; `checks`
+    join the readiness; `measure` refreshes the service's own gauges every few seconds.
+    """
+
+    router: APIRouter
+    state: object
+    subscriptions: Sequence[Subscription]
+    tasks: Sequence["Task"] = ()
+    checks: Mapping[str, Check] = field(default_factory=dict)
+    measure: Callable[[], None] = lambda: None
+    close: Callable[[], None] = lambda: None
+
+
+@dataclass(frozen=True)
+class Service:
+    """A service by name: its title for people, the topics it adds, and how it is built."""
+
+    name: str
+    title: str
+    build: Callable[[Runtime], Parts]
+    topics: Callable[[Settings], Mapping[str, int]] = lambda settings: {}
+
+
+class Task(threading.Thread):
+    """A step repeated until stopped: at once while it reports work, else after a pause."""
+
+    def __init__(self, name: str, step: Callable[[], bool], pause: float) -> None:
+        super().__init__(name=name, daemon=True)
+        self._step = step
+        self._pause = pause
+        self._stopping = threading.Event()
+
+    def stop(self) -> None:
+        """End after the step in hand."""
+        self._stopping.set()
+
+    def run(self) -> None:
+        while not self._stopping.is_set():
+            try:
+                busy = self._step()
+            except Exception as error:
+                log.warning(
+                    "task_failed", task=self.name, error=type(error).__name__, exc_info=True
+                )
+                busy = False
+            if not busy:
+                self._stopping.wait(self._pause)
+
+
+def standing_topics(settings: Settings) -> Mapping[str, int]:
+    """The topics all services share, with their partitions."""
+    many = settings.partitions
+    return {TICKETS: many, CLASSIFICATIONS: many, CASES: many, WHISTLES: many, DEADLETTER: 1}
+
+
+def release() -> str:
+    """The version of the installed code."""
+    try:
+        return version("hotline")
+    except PackageNotFoundError:
+        return "0.1.0"
+
+
+def prepare(settings: Settings, service: str) -> None:
+    """Create and migrate the service's database, and the embedded bus's where it is used."""
+    migrate(settings, service)
+    if settings.kafka is None:
+        ensure_database(settings, "bus")
+
+
+class Running:
+    """A started service: threads while inside the context, a FastAPI application to serve."""
+
+    def __init__(self, service: Service, settings: Settings, *, workers: bool, api: bool) -> None:
+        self._service = service
+        topics = {**standing_topics(settings), **service.topics(settings)}
+        database = Database(database_url(settings, service.name))
+        bus = connect_bus(settings)
+        relay = Relay(service.name, database, bus, topics)
+        self.runtime = Runtime(settings, database, bus, Authority(settings), relay)
+        self.parts = service.build(self.runtime)
+        self._loops = [
+            ConsumerLoop(subscription, bus, database, topics, relay.wake)
+            for subscription in (self.parts.subscriptions if workers else ())
+        ]
+        self._tasks = [
+            *(self.parts.tasks if workers else ()),
+            Task(f"{service.name}-monitor", self._measure, MONITOR_SECONDS),
+            Task(f"{service.name}-housekeeping", self._keep_house, HOUSEKEEPING_SECONDS),
+        ]
+        checks: dict[str, Check] = {
+            "database": database.answers,
+            "bus": bus.answers,
+            "relay": relay.is_alive,
+            **{loop.name: loop.is_alive for loop in self._loops},
+            **self.parts.checks,
+        }
+        health = Health(service.name, release(), checks)
+        router = self.parts.router if api else APIRouter()
+        self.app = create_app(health, router, self.runtime.authority, title=service.title)
+        self.app.state.parts = self.parts.state
+
+    @contextlib.contextmanager
+    def started(self) -> Iterator["Running"]:
+        """Run the threads for the length of a block."""
+        self.runtime.relay.start()
+        for thread in (*self._loops, *self._tasks):
+            thread.start()
+        try:
+            yield self
+        finally:
+            for loop in self._loops:
+                loop.stop()
+            for task in self._tasks:
+                task.stop()
+            for thread in (*self._loops, *self._tasks):
+                thread.join(timeout=10)
+            self.parts.close()
+            self.runtime.relay.stop()
+            self.runtime.bus.close()
+            self.runtime.database.close()
+
+    def _measure(self) -> bool:
+        name = self._service.name
+        up = self.runtime.database.answers()
+        DATABASE_UP.labels(name).set(up)
+        BUS_UP.labels(name).set(self.runtime.bus.answers())
+        if up:
+            with self.runtime.database.reading() as reader:
+                rows, age, parked = backlog(reader)
+            OUTBOX_ROWS.labels(name).set(rows)
+            OUTBOX_AGE_SECONDS.labels(name).set(age)
+            PARKED.labels(name).set(parked)
+            self.parts.measure()
+        for subscription in self.parts.subscriptions:
+            lag = self.runtime.bus.lag(subscription.group, subscription.topics)
+            for topic, records in lag.items():
+                CONSUMER_LAG.labels(subscription.group, topic).set(records)
+        return False
+
+    def _keep_house(self) -> bool:
+        before = datetime.now(UTC) - timedelta(days=INBOX_DAYS)
+        with self.runtime.database.writing() as writer:
+            prune_inbox(writer, before)
+        if isinstance(self.runtime.bus, EmbeddedBus):
+            self.runtime.bus.prune(BUS_RETENTION_DAYS)
+        return False
+
+
+def serve(service: Service, settings: Settings, *, api: bool, workers: bool, port: int) -> None:
+    """Run until SIGINT or SIGTERM, then stop in order."""
+    configure_logs(service.name, settings.log_level)
+    running = Running(service, settings, workers=workers, api=api)
+    config = uvicorn.Config(
+        running.app,
+        host=settings.host,
+        port=port,
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=3,
+        backlog=4096,
+    )
+    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(stop_signal, lambda *_: None)
+    with running.started():
+        gc.collect()
+        gc.freeze()
+        log.info("started", port=port, api=api, workers=workers)
+        uvicorn.Server(config).run()
+    log.info("stopped")
+
+
+def command_line(service: Service) -> typer.Typer:
+    """The commands every service has; a service adds its own."""
+    cli = typer.Typer(no_args_is_help=True, add_completion=False, help=service.title)
+
+    @cli.command("all")
+    def run_all() -> None:
+        """Run the HTTP side and the workers."""
+        settings = load_settings()
+        serve(service, settings, api=True, workers=True, port=settings.port_of(service.name))
+
+    @cli.command("api")
+    def run_api(port: int = 0) -> None:
+        """Run the HTTP side alone, on its own port unless another is given."""
+        settings = load_settings()
+        port = port or settings.port_of(service.name)
+        serve(service, settings, api=True, workers=False, port=port)
+
+    @cli.command("worker")
+    def run_worker(port: int = 0) -> None:
+        """Run the workers alone; health and metrics are on the service's port plus 100."""
+        settings = load_settings()
+        port = port or settings.port_of(service.name) + WORKER_PORT_OFFSET
+        serve(service, settings, api=False, workers=True, port=port)
+
+    @cli.command("migrate")
+    def run_migrate() -> None:
+        """Bring the service's database to its newest schema."""
+        prepare(load_settings(), service.name)
+
+    return cli

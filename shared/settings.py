@@ -1,0 +1,52 @@
+"""Everything that may differ between two installations, read once from the environment."""
+
+from functools import cache
+from pathlib import Path
+
+from pydantic import Field, SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """The settings of one process; every field is an environment variable.
+
+    With neither `HOTLINE_DATABASE_URL` nor `HOTLINE_KAFKA` set, a service runs on the
+    embedded default: a PostgreSQL of its own under `HOTLINE_HOME` that also holds the bus.
+    """
+
+    model_config = SettingsConfigDict(env_prefix="HOTLINE_", frozen=True)
+
+    home: Path = Path("var")
+    database_url: SecretStr | None = None
+    kafka: str | None = None
+    kafka_replication: int = Field(default=1, ge=1, le=7)
+    partitions: int = Field(default=8, ge=1, le=512)
+
+    host: str = "127.0.0.1"
+    intake_port: int = Field(default=8890, validation_alias="INTAKE_PORT")
+    classifier_port: int = Field(default=8891, validation_alias="CLASSIFIER_PORT")
+    router_port: int = Field(default=8892, validation_alias="ROUTER_PORT")
+
+    jwt_secret: SecretStr | None = None
+    oidc_issuer: str | None = None
+    oidc_jwks_url: str | None = None
+    oidc_audience: str = "hotline"
+    vault_key: SecretStr | None = None
+
+    number_prefix: str = Field(default="NK", pattern=r"^[A-Z]{1,8}$")
+    policy_dir: Path | None = None
+    log_level: str = "INFO"
+
+    def port_of(self, service: str) -> int:
+        """The HTTP port of `intake`, `classifier` or `router`."""
+        return {
+            "intake": self.intake_port,
+            "classifier": self.classifier_port,
+            "router": self.router_port,
+        }[service]
+
+
+@cache
+def load_settings() -> Settings:
+    """The settings of this process, read from the environment on the first call."""
+    return Settings()

@@ -1,0 +1,39 @@
+"""Words as they come in over HTTP: bounded, without control characters, never blank."""
+
+import re
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, StringConstraints
+
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u2028-\u202e\ufeff]")
+
+
+def clean(words: str) -> str:
+    """`words` without control and invisible characters, and without blanks around them."""
+    return _CONTROL.sub("", words.replace("\r\n", "\n")).strip()
+
+
+def _not_blank(words: str) -> str:
+    if not words:
+        raise ValueError("blank")
+    return words
+
+
+Words = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=4000),
+    AfterValidator(clean),
+    AfterValidator(_not_blank),
+]
+"""1 to 4,000 characters that say something."""
+
+Line = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=200),
+    AfterValidator(clean),
+    AfterValidator(_not_blank),
+]
+"""A title, an address, a name: up to 200 characters."""
+
+Note = Annotated[str, StringConstraints(max_length=2000), AfterValidator(clean)]
+"""An optional remark."""

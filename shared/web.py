@@ -1,0 +1,192 @@
+"""The HTTP side that every service has: authorisation first, problems, health, metrics.
+
+A route names the roles it is for with `allow`; one that does not is refused when the
+service starts. The check runs before the body is read, so an outsider learns nothing
+from an error about it.
+"""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, TypeVar
+
+import structlog
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.responses import JSONResponse
+from fastapi.routing import APIRoute
+from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from starlette.concurrency import run_in_threadpool
+from starlette.exceptions import HTTPException
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from shared import problems
+from shared.auth import Authority, Principal, Role
+from shared.envelope import CURRENT_TRACE, new_trace
+from shared.metrics import HTTP_REQUESTS, HTTP_SECONDS
+from shared.problems import Problem
+
+MAX_BODY_BYTES: Final = 1_000_000
+TRACEPARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
+REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Check = Callable[[], bool]
+
+
+def allow(*roles: Role) -> Callable[[Endpoint], Endpoint]:
+    """Say which roles an endpoint is for."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        endpoint.allowed_roles = frozenset(roles)  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
+class GuardedRoute(APIRoute):
+    """A route that authorises its caller before anything else about the request."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        roles: frozenset[Role] = getattr(self.endpoint, "allowed_roles")  # noqa: B009
+        handle = super().get_route_handler()
+
+        async def guarded(request: Request) -> Response:
+            authority: Authority = request.app.state.authority
+            caller = authority.authenticate(request.headers.get("authorization"))
+            if caller.role not in roles:
+                raise Problem(403, "您的身份不能进行此操作")
+            request.state.caller = caller
+            return await handle(Request(request.scope, _bounded(request.receive)))
+
+        return guarded
+
+
+def _bounded(receive: Receive) -> Receive:
+    """The same body, as long as it stays under MAX_BODY_BYTES."""
+    total = 0
+
+    async def bounded() -> Message:
+        nonlocal total
+        message = await receive()
+        total += len(message.get("body", b""))
+        if total > MAX_BODY_BYTES:
+            raise HTTPException(413)
+        return message
+
+    return bounded
+
+
+def api_router(**options: Any) -> APIRouter:
+    """A router whose routes are guarded, under `/api`."""
+    return APIRouter(prefix="/api", route_class=GuardedRoute, **options)
+
+
+async def _caller(request: Request) -> Principal:
+    caller: Principal = request.state.caller
+    return caller
+
+
+Caller = Annotated[Principal, Depends(_caller)]
+"""The authorised caller of an endpoint."""
+
+
+@dataclass(frozen=True)
+class Health:
+    """What a service needs to be ready: named checks, each decided within seconds."""
+
+    service: str
+    version: str
+    checks: Mapping[str, Check]
+
+
+def create_app(
+    health: Health,
+    router: APIRouter,
+    authority: Authority,
+    *,
+    title: str,
+    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+) -> FastAPI:
+    """An application of one service with everything all services share."""
+    app = FastAPI(
+        title=title,
+        version=health.version,
+        lifespan=lifespan,
+        redoc_url=None,
+    )
+    app.state.authority = authority
+    problems.install(app)
+    app.include_router(router)
+    app.include_router(_operations(health))
+    app.add_middleware(Observed, service=health.service)
+    return app
+
+
+def _operations(health: Health) -> APIRouter:
+    router = APIRouter(tags=["operations"])
+
+    @router.get("/healthz")
+    async def healthz() -> Mapping[str, str]:
+        """Whether the process runs."""
+        return {"status": "ok", "service": health.service, "version": health.version}
+
+    @router.get("/readyz", responses={503: {"description": "a part is missing"}})
+    async def readyz() -> Response:
+        """Whether the service can do its work; 503 names the parts that are missing."""
+        results = {name: await run_in_threadpool(check) for name, check in health.checks.items()}
+        ready = all(results.values())
+        body = {
+            "status": "ready" if ready else "not ready",
+            "checks": {name: "ok" if ok else "failed" for name, ok in results.items()},
+        }
+        return JSONResponse(body, 200 if ready else 503)
+
+    @router.get("/metrics", include_in_schema=False)
+    async def metrics() -> Response:
+        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
+
+    return router
+
+
+class Observed:
+    """Gives every request an id and a trace, and counts and times it by route."""
+
+    def __init__(self, app: ASGIApp, service: str) -> None:
+        self._app = app
+        self._service = service
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        status = 500
+        headers = dict(scope["headers"])
+        request_id = headers.get(b"x-request-id", b"")
+        if not REQUEST_ID.fullmatch(request_id):
+            request_id = uuid.uuid4().hex.encode()
+        trace = headers.get(b"traceparent", b"")
+        CURRENT_TRACE.set(trace.decode() if TRACEPARENT.fullmatch(trace) else new_trace())
+        structlog.contextvars.bind_contextvars(request_id=request_id.decode())
+
+        async def observed_send(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, observed_send)
+        finally:
+            self._count(scope, status, time.perf_counter() - started)
+
+    def _count(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
+        route = scope.get("route")
+        path = getattr(route, "path", "unmatched")
+        method = scope["method"] if path != "unmatched" else "any"
+        HTTP_REQUESTS.labels(self._service, method, path, str(status)).inc()
+        HTTP_SECONDS.labels(self._service, method, path).observe(seconds)

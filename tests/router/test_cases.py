@@ -1,0 +1,674 @@
+"""The life of a case: the table, the rules beyond it, and what happens to its clocks."""
+
+from dataclasses import replace
+from datetime import UTC, date, datetime, timedelta
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from services.router import clocks
+from services.router.case_opening import open_case
+from services.router.case_records import (
+    CaseCommand,
+    CaseRecord,
+    Decision,
+    InvalidField,
+    LimitExceeded,
+    Limits,
+    MissingField,
+    NotAllowed,
+    Refused,
+    Routing,
+    StaleVersion,
+    Terms,
+    WrongState,
+)
+from services.router.case_states import (
+    COMMAND_NAMES,
+    FIELD_NAMES,
+    STATE_NAMES,
+    TABLE,
+    WHO,
+    Command,
+    Flag,
+    Role,
+)
+from services.router.cases import clock_fired, decide
+from services.router.clocks import Clock
+from shared.calendar import SHANGHAI, load_calendar, parse_limit
+from shared.events import (
+    CaseFact,
+    CaseState,
+    Category,
+    Certainty,
+    ClockKind,
+    Disposition,
+    Place,
+    Priority,
+)
+
+CALENDAR = load_calendar()
+HOUR = timedelta(hours=1)
+MONDAY = datetime(2026, 11, 23, 10, 0, tzinfo=SHANGHAI).astimezone(UTC)
+UNITS = frozenset({"housing", "urban-management", "market", "gulou", "fire"})
+ACCUSED = "market"
+
+
+def limits(accept: str, contact: str, resolve: str) -> Limits:
+    texts = zip(ClockKind, (accept, contact, resolve), strict=True)
+    return tuple((kind, parse_limit(text)) for kind, text in texts)
+
+
+GENERAL = limits("1wd", "1wd", "5wd")
+DANGER = limits("15min", "0min", "24h")
+TERMS = Terms("p1", GENERAL, parse_limit("5wd"), UNITS)
+PLACE = Place(district="南开区", street="gulou", certainty=Certainty.EXACT)
+ROUTING = Routing(
+    disposition=Disposition.DISPATCH,
+    priority=Priority.P3,
+    leaf="property.property_service",
+    category=Category.PROPERTY,
+    place=PLACE,
+    limits=GENERAL,
+    lead_unit="housing",
+    assist_units=("gulou", "housing", ACCUSED, "gulou"),
+)
+URGENT = replace(ROUTING, priority=Priority.P1, limits=DANGER)
+
+
+def opened(routing: Routing = ROUTING) -> Decision:
+    return open_case(
+        "NK20261123-000001",
+        routing,
+        ticket_version=1,
+        received_at=MONDAY,
+        policy_version="p1",
+        calendar=CALENDAR,
+        now=MONDAY,
+        accused_unit=ACCUSED,
+    )
+
+
+def give(
+    case: CaseRecord,
+    command: Command,
+    hours: float = 0,
+    *,
+    terms: Terms = TERMS,
+    **fields: Any,
+) -> Decision:
+    """Gives a command as the one who usually does, `hours` after Monday ten o'clock."""
+    given: dict[str, Any] = {"actor": "zhang", "role": min(WHO[command], key=list(Role).index)}
+    if command is Command.RULE_RETURN:
+        given["role"] = Role.DISPATCHER
+    if command is Command.VERIFY:
+        given["actor"] = "li"
+    given["unit"] = case.lead_unit if given["role"] is Role.UNIT else None
+    given |= USUAL_FIELDS.get(command, {}) | fields
+    order = CaseCommand(command=command, **given)
+    return decide(case, order, terms, CALENDAR, MONDAY + hours * HOUR)
+
+
+USUAL_FIELDS: dict[Command, dict[str, Any]] = {
+    Command.REPLY: {"note": "已修复"},
+    Command.RETURN: {
+        "reason_code": "not_ours",
+        "basis": "三定方案",
+        "proposed_owner": "urban-management",
+    },
+    Command.RULE_RETURN: {"approve": True},
+    Command.EXTEND: {"note": "等待配件"},
+    Command.RULE_EXTENSION: {"approve": True},
+    Command.SUSPEND: {"plan": "列入明年改造", "review_date": date(2027, 3, 1)},
+    Command.REDISPATCH: {"lead_unit": "urban-management"},
+}
+
+
+def walked(*steps: Command, routing: Routing = ROUTING) -> CaseRecord:
+    case = opened(routing).record
+    for step in steps:
+        case = give(case, step).record
+    return case
+
+
+AT_WORK = (Command.ACCEPT, Command.CONTACT)
+ANSWERED = (*AT_WORK, Command.REPLY, Command.VERIFY)
+
+
+def clock_of(case: CaseRecord, kind: ClockKind) -> Clock:
+    return [clock for clock in case.clocks if clock.kind is kind][-1]
+
+
+def facts_of(decision: Decision) -> list[CaseFact]:
+    return [fact.fact for fact in decision.facts]
+
+
+def running(case: CaseRecord) -> set[ClockKind]:
+    return {clock.kind for clock in case.clocks if clock.next_fire_at is not None}
+
+
+@pytest.mark.parametrize(
+    ("disposition", "state", "facts", "kinds"),
+    [
+        (Disposition.DISPATCH, "dispatched", ["dispatched"], set(ClockKind)),
+        (
+            Disposition.TRANSFER_EMERGENCY,
+            "dispatched",
+            ["transferred_emergency", "dispatched"],
+            set(ClockKind),
+        ),
+        (Disposition.MANUAL_DISPATCH, "manual_dispatch", ["manual_dispatch"], {"resolve"}),
+        (Disposition.AWAITING_INFO, "awaiting_info", ["awaiting_info"], {"resolve"}),
+        (Disposition.REDIRECT_OUT, "redirected_out", ["redirected"], set()),
+    ],
+)
+def test_a_routing_opens_a_case_with_the_clocks_it_may_have(
+    disposition: Disposition, state: str, facts: list[str], kinds: set[str]
+) -> None:
+    decision = opened(replace(ROUTING, disposition=disposition))
+    case = decision.record
+    assert (case.version, case.state, facts_of(decision)) == (1, state, facts)
+    assert running(case) == kinds
+    assert case.lead_unit == ("housing" if state == "dispatched" else None)
+    assert case.assist_units == (("gulou",) if state == "dispatched" else ())
+
+
+def test_the_citizens_clock_is_nobody_elses() -> None:
+    case = opened().record
+    owners = {clock.kind.value: clock.owner for clock in case.clocks}
+    assert owners == {"accept": "housing", "contact": "housing", "resolve": "citizen"}
+
+
+def test_a_case_is_never_opened_for_the_accused() -> None:
+    with pytest.raises(ValueError, match="dispatches it to market"):
+        opened(replace(ROUTING, lead_unit=ACCUSED))
+
+
+def test_a_solved_case_walks_from_dispatch_to_the_end() -> None:
+    case = opened().record
+    facts: list[CaseFact] = []
+    for step in (*ANSWERED, Command.CALLED_BACK_SOLVED):
+        decision = give(case, step, hours=1)
+        case, facts = decision.record, facts + facts_of(decision)
+    assert facts == ["accepted", "contacted", "replied", "verified", "closed"]
+    assert (case.state, case.version) == (CaseState.CLOSED, 6)
+    assert not any(clock.is_open or clock.cancelled or clock.breached for clock in case.clocks)
+
+
+@pytest.mark.parametrize(
+    ("step", "stopped"),
+    [
+        (Command.ACCEPT, ClockKind.ACCEPT),
+        (Command.CONTACT, ClockKind.CONTACT),
+        (Command.REPLY, ClockKind.RESOLVE),
+    ],
+)
+def test_each_clock_stops_with_its_task(step: Command, stopped: ClockKind) -> None:
+    before = walked(*ANSWERED[: ANSWERED.index(step)])
+    after = give(before, step).record
+    assert running(before) - running(after) == {stopped}
+
+
+def test_a_unit_signs_before_it_calls_except_in_danger() -> None:
+    with pytest.raises(WrongState, match="先签收"):
+        give(opened().record, Command.CONTACT)
+    called = give(opened(URGENT).record, Command.CONTACT).record
+    assert called.state is CaseState.DISPATCHED
+
+
+def test_a_unit_calls_before_it_replies() -> None:
+    with pytest.raises(WrongState, match="先联系诉求人"):
+        give(walked(Command.ACCEPT), Command.REPLY)
+
+
+AUTHORITY: list[tuple[Command, dict[str, Any], str]] = [
+    (Command.ACCEPT, {"unit": "gulou"}, "unit-not-allowed"),
+    (Command.ACCEPT, {"unit": None}, "unit-not-allowed"),
+    (Command.ACCEPT, {"role": Role.DISPATCHER}, "role-not-allowed"),
+    (Command.REDISPATCH, {"role": Role.UNIT, "unit": "housing"}, "role-not-allowed"),
+    (Command.SUSPEND, {"role": Role.UNIT, "unit": "housing"}, "role-not-allowed"),
+    (Command.SUPERVISE, {"role": Role.OPERATOR}, "role-not-allowed"),
+    (Command.CALLED_BACK_SOLVED, {"role": Role.OPERATOR}, "role-not-allowed"),
+    (Command.VERIFY, {"unit": "fire"}, "unit-not-allowed"),
+    (Command.RULE_RETURN, {"role": Role.UNIT, "unit": "fire"}, "unit-not-allowed"),
+]
+
+
+@pytest.mark.parametrize(("command", "fields", "slug"), AUTHORITY)
+def test_authority_is_checked_before_version_and_state(
+    command: Command, fields: dict[str, Any], slug: str
+) -> None:
+    closed = walked(*ANSWERED, Command.CALLED_BACK_SOLVED)
+    with pytest.raises(NotAllowed) as refusal:
+        give(closed, command, version=1, **fields)
+    assert refusal.value.slug == slug
+
+
+def test_the_version_is_checked_before_the_state_and_the_state_before_the_fields() -> None:
+    case = walked(Command.ACCEPT)
+    with pytest.raises(StaleVersion):
+        give(case, Command.RETURN, version=case.version - 1, basis="")
+    with pytest.raises(WrongState, match="工单当前为“已签收”，不能退单"):
+        give(case, Command.RETURN, version=case.version, basis="")
+
+
+@pytest.mark.parametrize(
+    ("steps", "command", "field"),
+    [
+        ((), Command.RETURN, "reason_code"),
+        ((), Command.RETURN, "basis"),
+        ((), Command.RETURN, "proposed_owner"),
+        ((Command.RETURN,), Command.RULE_RETURN, "approve"),
+        (AT_WORK, Command.REPLY, "note"),
+        (AT_WORK, Command.EXTEND, "note"),
+        (AT_WORK, Command.SUSPEND, "plan"),
+        (AT_WORK, Command.SUSPEND, "review_date"),
+        ((*AT_WORK, Command.EXTEND), Command.RULE_EXTENSION, "approve"),
+        ((), Command.REDISPATCH, "lead_unit"),
+    ],
+)
+def test_a_field_a_command_needs_cannot_be_empty(
+    steps: tuple[Command, ...], command: Command, field: str
+) -> None:
+    with pytest.raises(MissingField, match=FIELD_NAMES[field]):
+        give(walked(*steps), command, **dict[str, Any]({field: None}))
+
+
+def test_a_return_stops_nothing_but_the_units_clocks() -> None:
+    asked = give(opened().record, Command.RETURN, hours=1)
+    assert facts_of(asked) == ["return_requested"]
+    assert asked.facts[0].units == ("housing", "urban-management")
+    assert running(asked.record) == {ClockKind.RESOLVE}
+
+
+@pytest.mark.parametrize(
+    ("role", "unit", "lead"),
+    [
+        (Role.DISPATCHER, None, None),
+        (Role.DISPATCHER, None, "fire"),
+        (Role.UNIT, "urban-management", None),
+    ],
+)
+def test_a_granted_return_gives_the_new_lead_clocks_of_its_own(
+    role: Role, unit: str | None, lead: str | None
+) -> None:
+    asked = walked(Command.RETURN)
+    moved = give(asked, Command.RULE_RETURN, 2, role=role, unit=unit, lead_unit=lead)
+    case, owner = moved.record, lead or "urban-management"
+    assert facts_of(moved) == ["returned", "redispatched"]
+    assert (case.state, case.lead_unit) == (CaseState.DISPATCHED, owner)
+    accept, resolve = clock_of(case, ClockKind.ACCEPT), clock_of(case, ClockKind.RESOLVE)
+    assert (accept.owner, accept.started_at) == (owner, MONDAY + 2 * HOUR)
+    assert resolve == clock_of(asked, ClockKind.RESOLVE)
+    old = [clock for clock in case.clocks if clock.owner == "housing"]
+    assert all(clock.cancelled and not clock.breached for clock in old)
+
+
+def test_the_proposed_owner_may_agree_but_only_the_centre_denies() -> None:
+    case, unit = walked(Command.RETURN), "urban-management"
+    with pytest.raises(NotAllowed, match="网格化管理中心"):
+        give(case, Command.RULE_RETURN, role=Role.UNIT, unit=unit, approve=False)
+
+
+def test_a_denied_return_gives_the_unit_the_time_it_waited() -> None:
+    before = opened().record
+    asked = give(before, Command.RETURN, hours=1).record
+    denied = give(asked, Command.RULE_RETURN, hours=3, approve=False)
+    case = denied.record
+    assert facts_of(denied) == ["return_denied"]
+    assert running(case) == set(ClockKind)
+    assert clock_of(case, ClockKind.ACCEPT).due_at > clock_of(before, ClockKind.ACCEPT).due_at
+    assert clock_of(case, ClockKind.RESOLVE) == clock_of(before, ClockKind.RESOLVE)
+
+
+@pytest.mark.parametrize(
+    ("routing", "hours", "refused"),
+    [
+        (ROUTING, 4.7, False),
+        (ROUTING, 4.8, True),
+        (replace(ROUTING, limits=limits("30min", "2h", "2wd")), 2, False),
+        (replace(ROUTING, limits=limits("30min", "2h", "2wd")), 2.1, True),
+        (replace(ROUTING, limits=limits("24h", "24h", "5wd")), 5.9, False),
+        (replace(ROUTING, limits=limits("24h", "24h", "5wd")), 6.1, True),
+        (URGENT, 0, True),
+        (replace(URGENT, priority=Priority.P0), 0, True),
+        (replace(URGENT, priority=Priority.P2), 0, False),
+    ],
+)
+def test_a_return_is_early_and_never_in_danger(
+    routing: Routing, hours: float, refused: bool
+) -> None:
+    case = opened(routing).record
+    if not refused:
+        assert give(case, Command.RETURN, hours).record.returns == 1
+        return
+    with pytest.raises(LimitExceeded):
+        give(case, Command.RETURN, hours)
+
+
+@pytest.mark.parametrize("owner", ["housing", ACCUSED, "nobody"])
+def test_a_return_names_another_unit_that_exists_and_is_not_accused(owner: str) -> None:
+    with pytest.raises(InvalidField):
+        give(opened().record, Command.RETURN, proposed_owner=owner)
+
+
+def test_a_unit_returns_once() -> None:
+    denied = give(walked(Command.RETURN), Command.RULE_RETURN, approve=False).record
+    with pytest.raises(LimitExceeded) as refusal:
+        give(denied, Command.RETURN)
+    assert refusal.value.slug == "return-once"
+
+
+@pytest.mark.parametrize("approve", [True, False])
+def test_a_designated_ticket_cannot_be_returned(approve: bool) -> None:
+    disputed = walked(Command.RETURN, Command.RULE_RETURN)
+    again = give(disputed, Command.RETURN, proposed_owner="fire").record
+    ruled = give(again, Command.RULE_RETURN, approve=approve)
+    assert facts_of(ruled)[-1] is CaseFact.DESIGNATED
+    assert ruled.record.designated
+    with pytest.raises(LimitExceeded) as refusal:
+        give(ruled.record, Command.RETURN, proposed_owner="gulou")
+    assert refusal.value.slug == "return-designated"
+
+
+def test_nobody_verifies_what_they_handled() -> None:
+    replied = walked(*AT_WORK, Command.REPLY)
+    with pytest.raises(NotAllowed) as refusal:
+        give(replied, Command.VERIFY, actor="zhang")
+    assert refusal.value.slug == "verify-own-work"
+    street = give(replied, Command.VERIFY, unit="gulou").record
+    assert street.state is CaseState.CALLBACK_PENDING
+
+
+def test_a_reply_that_does_not_stand_starts_the_citizens_clock_again() -> None:
+    replied = walked(*AT_WORK, Command.REPLY)
+    failed = give(replied, Command.VERIFY, hours=1, approve=False)
+    assert facts_of(failed) == ["verification_failed"]
+    assert failed.record.state is CaseState.IN_PROGRESS
+    assert running(failed.record) == {ClockKind.RESOLVE}
+
+
+def test_an_extension_moves_the_citizens_deadline_once() -> None:
+    asked = walked(*AT_WORK, Command.EXTEND)
+    assert running(asked) == {ClockKind.RESOLVE}
+    granted = give(asked, Command.RULE_EXTENSION).record
+    before, after = (clock_of(case, ClockKind.RESOLVE).due_at for case in (asked, granted))
+    assert after - before == timedelta(days=7)
+    with pytest.raises(LimitExceeded) as refusal:
+        give(granted, Command.EXTEND)
+    assert refusal.value.slug == "extension-once"
+
+
+def test_a_denied_extension_moves_nothing() -> None:
+    asked = walked(*AT_WORK, Command.EXTEND)
+    denied = give(asked, Command.RULE_EXTENSION, approve=False)
+    assert facts_of(denied) == ["extension_denied"]
+    assert denied.record.clocks == asked.clocks
+
+
+def test_an_extension_is_asked_for_before_the_deadline() -> None:
+    with pytest.raises(LimitExceeded) as refusal:
+        give(walked(*AT_WORK), Command.EXTEND, hours=24 * 8)
+    assert refusal.value.slug == "extension-too-late"
+
+
+@pytest.mark.parametrize("steps", [AT_WORK, (*AT_WORK, Command.EXTEND)])
+def test_a_suspended_case_waits_with_a_plan_and_a_review(steps: tuple[Command, ...]) -> None:
+    parked = give(walked(*steps), Command.SUSPEND).record
+    assert (parked.state, parked.review_on) == (CaseState.SUSPENDED, date(2027, 3, 1))
+    assert running(parked) == set()
+    resumed = give(parked, Command.RESUME, hours=24 * 30).record
+    assert (resumed.state, resumed.review_on) == (CaseState.IN_PROGRESS, None)
+    assert running(resumed) == {ClockKind.RESOLVE}
+    assert Flag.OVERDUE not in resumed.flags
+
+
+def test_danger_is_never_parked_and_no_review_lies_in_the_past() -> None:
+    with pytest.raises(LimitExceeded):
+        give(walked(*AT_WORK, routing=URGENT), Command.SUSPEND)
+    with pytest.raises(InvalidField):
+        give(walked(*AT_WORK), Command.SUSPEND, review_date=date(2026, 11, 23))
+
+
+@pytest.mark.parametrize(
+    "disposition",
+    [Disposition.MANUAL_DISPATCH, Disposition.AWAITING_INFO, Disposition.REDIRECT_OUT],
+)
+def test_a_dispatcher_opens_what_nobody_had_decided(disposition: Disposition) -> None:
+    waiting = opened(replace(ROUTING, disposition=disposition)).record
+    decision = give(waiting, Command.REDISPATCH, hours=2, assist_units=("fire",))
+    case = decision.record
+    assert facts_of(decision) == ["dispatched"]
+    assert (case.lead_unit, case.assist_units) == ("urban-management", ("fire",))
+    assert case.disposition is Disposition.DISPATCH
+    assert running(case) == set(ClockKind)
+    started = clock_of(case, ClockKind.RESOLVE).started_at
+    redirected = disposition is Disposition.REDIRECT_OUT
+    assert started == (MONDAY + 2 * HOUR if redirected else MONDAY)
+
+
+def test_a_dispatcher_moves_a_case_and_the_old_unit_hears_of_it() -> None:
+    moved = give(walked(*AT_WORK), Command.REDISPATCH, hours=1)
+    assert facts_of(moved) == ["redispatched"]
+    assert moved.facts[0].units == ("housing", "gulou", "urban-management")
+    assert running(moved.record) == set(ClockKind)
+
+
+def test_a_case_dispatched_as_danger_is_timed_as_danger_from_its_start() -> None:
+    waiting = opened(replace(ROUTING, disposition=Disposition.MANUAL_DISPATCH)).record
+    case = give(
+        waiting,
+        Command.REDISPATCH,
+        hours=2,
+        leaf="safety.fire_hazard",
+        priority=Priority.P1,
+        terms=replace(TERMS, limits=DANGER),
+    ).record
+    resolve = clock_of(case, ClockKind.RESOLVE)
+    assert (case.category, case.priority) == (Category.SAFETY, Priority.P1)
+    assert (resolve.started_at, resolve.due_at) == (MONDAY, MONDAY + 24 * HOUR)
+    assert len([clock for clock in case.clocks if clock.kind is ClockKind.RESOLVE]) == 1
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"lead_unit": ACCUSED},
+        {"lead_unit": "nobody"},
+        {"lead_unit": "housing"},
+        {"assist_units": (ACCUSED,)},
+        {"assist_units": ("nobody",)},
+        {"leaf": "weather.rain"},
+    ],
+)
+def test_a_dispatch_names_units_and_leaves_that_can_be(fields: dict[str, Any]) -> None:
+    with pytest.raises(InvalidField):
+        give(opened().record, Command.REDISPATCH, **fields)
+
+
+def test_a_supplement_routes_a_waiting_case_and_keeps_the_citizens_clock() -> None:
+    waiting = opened(replace(ROUTING, disposition=Disposition.AWAITING_INFO)).record
+    decision = give(waiting, Command.SUPPLEMENT, 1, routing=ROUTING, ticket_version=2)
+    case = decision.record
+    assert facts_of(decision) == ["supplemented", "dispatched"]
+    assert (case.ticket_version, case.lead_unit) == (2, "housing")
+    assert clock_of(case, ClockKind.RESOLVE) == clock_of(waiting, ClockKind.RESOLVE)
+    assert clock_of(case, ClockKind.ACCEPT).started_at == MONDAY + HOUR
+
+
+def test_a_supplement_leaves_a_case_with_its_unit_and_only_raises_the_urgency() -> None:
+    asked = walked(Command.RETURN)
+    elsewhere = replace(URGENT, lead_unit="fire")
+    case = give(asked, Command.SUPPLEMENT, 1, routing=elsewhere).record
+    assert (case.lead_unit, case.priority) == ("housing", Priority.P1)
+    assert running(case) == set(ClockKind)
+    assert clock_of(case, ClockKind.ACCEPT).due_at == MONDAY + 1.25 * HOUR
+    assert clock_of(case, ClockKind.RESOLVE).due_at == MONDAY + 25 * HOUR
+    lower = give(case, Command.SUPPLEMENT, 1, routing=ROUTING).record
+    assert lower == replace(case, version=case.version + 1)
+
+
+def test_an_unsolved_case_goes_back_twice_and_then_to_a_person() -> None:
+    case = walked(*ANSWERED)
+    for number in (1, 2):
+        decision = give(case, Command.CALLED_BACK_UNSOLVED, hours=1)
+        case = decision.record
+        assert facts_of(decision) == ["reopened"]
+        assert (case.round, case.state, case.lead_unit) == (number, "dispatched", "housing")
+        assert {clock.round for clock in case.clocks if clock.is_open} == {number}
+        assert running(case) == set(ClockKind)
+        for step in ANSWERED:
+            case = give(case, step, hours=1).record
+    last = give(case, Command.CALLED_BACK_UNSOLVED, hours=1)
+    assert facts_of(last) == ["manual_dispatch"]
+    assert (last.record.state, last.record.lead_unit) == (CaseState.MANUAL_DISPATCH, None)
+    assert running(last.record) == {ClockKind.RESOLVE}
+    rerouted = give(last.record, Command.SUPPLEMENT, hours=1, routing=ROUTING).record
+    assert rerouted.state is CaseState.MANUAL_DISPATCH
+    closed = give(last.record, Command.CALLED_BACK_SOLVED, reason_code="unreasonable")
+    assert closed.facts[0].detail == {"outcome": "unreasonable"}
+
+
+def test_a_citizen_who_was_sent_away_wrongly_gets_a_person() -> None:
+    away = opened(replace(ROUTING, disposition=Disposition.REDIRECT_OUT)).record
+    case = give(away, Command.CALLED_BACK_UNSOLVED).record
+    assert (case.state, case.round) == (CaseState.MANUAL_DISPATCH, 0)
+
+
+@pytest.mark.parametrize(
+    ("command", "flag"), [(Command.URGE, Flag.URGED), (Command.SUPERVISE, Flag.SUPERVISED)]
+)
+def test_urging_and_supervising_are_facets_and_no_states(command: Command, flag: Flag) -> None:
+    before = opened().record
+    after = give(before, command).record
+    assert after == replace(before, version=2, flags=before.flags | {flag})
+
+
+def test_an_overdue_clock_says_so_step_by_step() -> None:
+    case = opened().record
+    facts: list[CaseFact] = []
+    now = MONDAY + timedelta(days=3)
+    while due := [c for c in case.clocks if c.owner == "housing" and clocks.due_step(c, now)]:
+        decision = clock_fired(case, due[0], CALENDAR, now)
+        assert decision.record.version == case.version + 1
+        case, facts = decision.record, facts + facts_of(decision)
+    one_clock = ["reminded", "urged", "overdue", "supervised", "escalated"]
+    assert facts == one_clock * 2
+    assert case.flags == {Flag.URGED, Flag.OVERDUE, Flag.SUPERVISED}
+
+
+def test_a_case_accepted_late_is_overdue_even_if_no_clock_has_fired() -> None:
+    assert Flag.OVERDUE in give(opened().record, Command.ACCEPT, hours=72).record.flags
+
+
+def test_the_table_speaks_of_every_state_and_command_and_has_a_name_for_each() -> None:
+    assert {command for _, command in TABLE} == set(Command) == set(COMMAND_NAMES)
+    assert {state for state, _ in TABLE} == set(CaseState) == set(STATE_NAMES)
+    needs = {field for transition in TABLE.values() for field in transition.needs}
+    assert needs == set(FIELD_NAMES)
+
+
+def test_every_state_but_closed_has_a_way_out_and_closed_has_none() -> None:
+    for state in CaseState:
+        ways = {to for (source, _), row in TABLE.items() if source is state for to in row.to}
+        assert bool(ways - {state}) is (state is not CaseState.CLOSED)
+
+
+def test_every_way_ends_closed() -> None:
+    ending = {CaseState.CLOSED}
+    for _ in CaseState:
+        ending |= {source for (source, _), row in TABLE.items() if ending & set(row.to)}
+    assert ending == set(CaseState)
+
+
+SOME_UNIT = st.sampled_from([*sorted(UNITS), "nobody"])
+ROUTINGS = st.builds(
+    replace,
+    st.sampled_from([ROUTING, URGENT]),
+    disposition=st.sampled_from(Disposition),
+    lead_unit=st.sampled_from(sorted(UNITS - {ACCUSED})),
+)
+COMMANDS = st.builds(
+    CaseCommand,
+    command=st.sampled_from(Command),
+    actor=st.sampled_from(["zhang", "li", "wang"]),
+    role=st.sampled_from(Role),
+    unit=st.none() | SOME_UNIT,
+    note=st.sampled_from(["说明", ""]),
+    approve=st.sampled_from([True, False, None]),
+    reason_code=st.sampled_from(["not_ours", ""]),
+    basis=st.just("三定方案"),
+    proposed_owner=SOME_UNIT,
+    plan=st.just("列入计划"),
+    review_date=st.sampled_from([date(2027, 3, 1), date(2026, 11, 1), None]),
+    lead_unit=SOME_UNIT | st.none(),
+    assist_units=st.none() | st.lists(SOME_UNIT, max_size=2).map(tuple),
+    leaf=st.sampled_from([None, "safety.fire_hazard", "weather.rain"]),
+    priority=st.none() | st.sampled_from([Priority.P3, Priority.P1]),
+    ticket_version=st.none() | st.integers(1, 5),
+    routing=st.none() | ROUTINGS,
+)
+
+
+def made_allowed(case: CaseRecord, order: CaseCommand, choice: int) -> CaseCommand:
+    """The same order as a command the table knows, from somebody who may give it."""
+    ways = {command: row.to for (state, command), row in TABLE.items() if state is case.state}
+    leaving = [command for command in ways if set(ways[command]) != {case.state}]
+    known = [*ways, *leaving * 3]
+    command = known[choice % len(known)]
+    role = order.role if order.role in WHO[command] else min(WHO[command])
+    unit = case.proposed_owner if command is Command.RULE_RETURN else case.lead_unit
+    return replace(order, command=command, role=role, unit=unit)
+
+
+def check(before: CaseRecord, decision: Decision) -> None:
+    case = decision.record
+    assert case.version == before.version + 1
+    assert decision.facts
+    assert case.accused_unit not in (case.lead_unit, case.proposed_owner, *case.assist_units)
+    still = [clock.kind for clock in case.clocks if clock.is_open]
+    assert len(still) == len(set(still))
+    if case.state in (CaseState.CLOSED, CaseState.REDIRECTED_OUT):
+        assert still == []
+    if case.state in (CaseState.MANUAL_DISPATCH, CaseState.AWAITING_INFO):
+        assert (case.lead_unit, still) == (None, [ClockKind.RESOLVE])
+    for clock in case.clocks:
+        ended = clock.paused_at is not None or not clock.is_open or clock.next_step is None
+        assert (clock.next_fire_at is None) is ended
+    assert (Flag.OVERDUE in case.flags) is any(clock.breached for clock in case.clocks)
+
+
+ORDERS = st.lists(
+    st.tuples(COMMANDS, st.integers(0, 90), st.none() | st.integers(0, 99)),
+    min_size=20,
+    max_size=40,
+)
+
+
+@settings(max_examples=150)
+@given(ROUTINGS, ORDERS)
+def test_no_sequence_of_commands_leaves_the_table(
+    routing: Routing, orders: list[tuple[CaseCommand, int, int | None]]
+) -> None:
+    case, now = opened(routing).record, MONDAY
+    check(replace(case, version=0), opened(routing))
+    for drawn, minutes, choice in orders:
+        order = drawn if choice is None else made_allowed(case, drawn, choice)
+        now += timedelta(minutes=minutes)
+        due = [clock for clock in case.clocks if clocks.due_step(clock, now)]
+        if due:
+            fired = clock_fired(case, due[0], CALENDAR, now)
+            check(case, fired)
+            assert fired.record.state is case.state
+            case = fired.record
+        try:
+            decision = decide(case, order, replace(TERMS, limits=routing.limits), CALENDAR, now)
+        except Refused:
+            continue
+        transition = TABLE[case.state, order.command]
+        assert decision.record.state in transition.to
+        assert set(facts_of(decision)) <= set(transition.facts)
+        check(case, decision)
+        case = decision.record
