@@ -42,7 +42,7 @@ def ensure_database(settings: Settings, owner: str) -> URL:
     with contextlib.suppress(psycopg.OperationalError):
         psycopg.connect(libpq(url), connect_timeout=5).close()
         return url
-    admin = server_url(settings)
+    admin = url.set(database="postgres")
     with psycopg.connect(libpq(admin), autocommit=True, connect_timeout=5) as connection:
         connection.execute("SELECT pg_advisory_lock(hashtext('hotline.create_database'))")
         exists = connection.execute(

@@ -110,7 +110,12 @@ def clean(text: str) -> str:
     return _REPEATS.sub(r"\1\1", text).strip()
 
 
-def normalise(text: str) -> str:
-    """The text as the model reads it: `clean`, digits as one `0`, without courtesies."""
-    text = _BOILERPLATE.sub(" ", _DIGITS.sub("0", clean(text)))
+def fold(cleaned: str) -> str:
+    """What `clean` returned, for the model: digits as one `0`, without courtesies."""
+    text = _BOILERPLATE.sub(" ", _DIGITS.sub("0", cleaned))
     return _SPACES.sub(" ", text).strip()
+
+
+def normalise(text: str) -> str:
+    """The text as the model reads it."""
+    return fold(clean(text))

@@ -196,8 +196,11 @@ def _holds(
     if guard.distance is not None:
         widest = max(map(len, guard.before), default=0)
         before = before[-(guard.distance + widest) :]
-    if not (_near(guard, before) or any(w in gaps for w in (*guard.before, *guard.after))
-            or any(word in after for word in guard.after)):
+    if not (
+        _near(guard, before)
+        or any(w in gaps for w in (*guard.before, *guard.after))
+        or any(word in after for word in guard.after)
+    ):
         return False
     return not any(word in text[left:right] for word in guard.unless)
 

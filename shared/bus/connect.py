@@ -2,7 +2,6 @@
 
 from shared.bus import Bus
 from shared.bus.embedded import EmbeddedBus
-from shared.bus.kafka import KafkaBus
 from shared.postgres import ensure_database, libpq
 from shared.settings import Settings
 
@@ -10,5 +9,7 @@ from shared.settings import Settings
 def connect_bus(settings: Settings) -> Bus:
     """The bus of these settings; Kafka need not be up yet."""
     if settings.kafka is not None:
+        from shared.bus.kafka import KafkaBus  # only an installation on Kafka loads its client
+
         return KafkaBus(settings.kafka, replication=settings.kafka_replication)
     return EmbeddedBus(libpq(ensure_database(settings, "bus")))

@@ -1,0 +1,215 @@
+"""What a message is about, how urgent it is, and why: rules and model put together.
+
+Order (handbook section 6): silence and abuse, words of danger, then the model. Rules only
+raise a priority. A leaf whose base priority is P0 or P1 is lowered to P2 when neither the
+rules nor the model find danger in the words: old fraud is a matter for the police, not an
+emergency. A person can always raise it again.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from services.classifier.demands import split_demands
+from services.classifier.model import Model, Prediction
+from services.classifier.normalise import clean, fold
+from services.classifier.rules import Finding, find_dangers, findings_for, load_rules
+from services.classifier.speech import is_foreign, is_only_abuse, is_silent, without_abuse
+from shared.events import Alternative, Category, Demand, Priority, is_emergency, most_urgent
+from shared.taxonomy import Leaf, load_taxonomy
+
+INVALID: Final = "other.invalid_abusive"
+DANGER_CONFIRMS: Final = 0.3
+"""From this probability of danger a leaf keeps its base priority P0 or P1."""
+DANGER_RAISES: Final = 0.6
+"""From this probability of danger any message is P1."""
+A_DEMAND_OF_ITS_OWN: Final = 0.5
+"""A part of a message is a demand of its own only where its leaf is this probable."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The decision about one message. `reasons` are Chinese sentences for people.
+
+    With `abstained` the leaf is a best guess and a person decides. `demands` holds one
+    entry for each demand, the only one if there is one.
+    """
+
+    leaf: str
+    category: Category
+    priority: Priority
+    probability: float
+    abstained: bool
+    alternatives: tuple[Alternative, ...]
+    reasons: tuple[str, ...]
+    demands: tuple[Demand, ...]
+    decided_by: Literal["rule", "model"]
+    model_version: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    """A message or one of its parts, as written and as the model reads it."""
+
+    written: str
+    findings: tuple[Finding, ...]
+    normalised: str
+
+
+def classify(model: Model, text: str, title: str | None = None) -> Verdict:
+    """`classify_many` for one message."""
+    return classify_many(model, [(title, text)])[0]
+
+
+def classify_many(model: Model, texts: Sequence[tuple[str | None, str]]) -> list[Verdict]:
+    """Verdicts on (title, text) pairs in their order; any text gets one, none raises.
+
+    All messages and their parts go to the model in one call.
+    """
+    written = [_join(title, text) for title, text in texts]
+    cleaned = [clean(text) for text in written]
+    messages = [
+        _part(text, tidy) if _speaks(tidy) else None
+        for text, tidy in zip(written, cleaned, strict=True)
+    ]
+    split = [_split(message) if message else () for message in messages]
+    asked = [part for message in messages if message for part in (message,)]
+    asked += [part for parts in split for part in parts]
+    answers = iter(model.predict_normalised([part.normalised for part in asked]))
+    predictions = [next(answers) if message else None for message in messages]
+    verdicts: list[Verdict] = []
+    for tidy, message, prediction, parts in zip(cleaned, messages, predictions, split, strict=True):
+        if message is None or prediction is None:
+            verdicts.append(_nothing_said(tidy, model.version))
+        else:
+            guesses = [(part, next(answers)) for part in parts]
+            verdicts.append(_decide(model, message, prediction, guesses))
+    return verdicts
+
+
+def _join(title: str | None, text: str) -> str:
+    return f"{title}。{text}" if title and not text.startswith(title) else text
+
+
+def _speaks(cleaned: str) -> bool:
+    return not (is_silent(cleaned) or is_foreign(cleaned) or is_only_abuse(cleaned))
+
+
+def _part(written: str, cleaned: str) -> _Part:
+    return _Part(written, find_dangers(load_rules(), cleaned), fold(without_abuse(cleaned)))
+
+
+def _split(message: _Part) -> tuple[_Part, ...]:
+    parts = split_demands(message.written)
+    return tuple(_part(part, clean(part)) for part in parts) if len(parts) > 1 else ()
+
+
+def _nothing_said(cleaned: str, version: str) -> Verdict:
+    if is_silent(cleaned):
+        reason, abstained = "没有可辨认的内容：可能是求救的无声来电，须回拨确认", True
+    elif is_foreign(cleaned):
+        reason, abstained = "没有中文内容，须人工查看", True
+    else:
+        reason, abstained = "只有辱骂，没有诉求", False
+    leaf = load_taxonomy()[INVALID]
+    return Verdict(
+        leaf=INVALID,
+        category=leaf.category,
+        priority=leaf.priority,
+        probability=1.0,
+        abstained=abstained,
+        alternatives=(),
+        reasons=(reason,),
+        demands=(),
+        decided_by="rule",
+        model_version=version,
+    )
+
+
+def _decide(
+    model: Model,
+    message: _Part,
+    prediction: Prediction,
+    parts: Sequence[tuple[_Part, Prediction]],
+) -> Verdict:
+    leaves = load_taxonomy()
+    ruling = _ruling(message.findings)
+    leaf = leaves[ruling.rule.leaf if ruling and ruling.rule.leaf else prediction.leaf]
+    priority, reasons = _priority(leaf, message.findings, prediction.danger)
+    by_rule = ruling is not None
+    abstained = not by_rule and prediction.probability < model.threshold
+    guess = f"模型判断：{leaves[prediction.leaf].name}，可能性{prediction.probability:.0%}"
+    if abstained:
+        guess += f"，低于{model.threshold:.0%}，请人工确认"
+    demands = _demands(leaf.slug, message.written, parts)
+    if len(demands) > 1:
+        names = "；".join(leaves[demand.leaf].name for demand in demands)
+        reasons = (*reasons, f"一次来电有{len(demands)}个诉求：{names}")
+    return Verdict(
+        leaf=leaf.slug,
+        category=leaf.category,
+        priority=priority,
+        probability=1.0 if by_rule else prediction.probability,
+        abstained=abstained,
+        alternatives=_alternatives(leaf.slug, prediction),
+        reasons=(*reasons, guess),
+        demands=demands,
+        decided_by="rule" if by_rule else "model",
+        model_version=model.version,
+    )
+
+
+def _ruling(findings: Sequence[Finding]) -> Finding | None:
+    """The most urgent finding that names the leaf."""
+    return next((finding for finding in findings if finding.rule.leaf), None)
+
+
+def _priority(
+    leaf: Leaf, findings: Sequence[Finding], danger: float
+) -> tuple[Priority, tuple[str, ...]]:
+    """The priority of a message about `leaf`, and the sentences that explain it."""
+    fired = findings_for(findings, leaf.slug)
+    reasons = [
+        f"规则“{finding.rule.name}”：文中有“{finding.words}”，优先级至少{finding.rule.priority}"
+        for finding in fired
+    ]
+    raised = most_urgent(Priority.P5, *(finding.rule.priority for finding in fired))
+    if is_emergency(leaf.priority) and not is_emergency(raised) and danger < DANGER_CONFIRMS:
+        reasons.append(
+            f"“{leaf.name}”一般为{leaf.priority}，文中未见现实危险，按P2办理，可人工调高"
+        )
+        return most_urgent(Priority.P2, raised), tuple(reasons)
+    priority = most_urgent(leaf.priority, raised)
+    if not is_emergency(priority) and danger >= DANGER_RAISES:
+        reasons.append(f"模型判断有现实危险，可能性{danger:.0%}，优先级升为P1")
+        priority = Priority.P1
+    elif not fired:
+        reasons.append(f"“{leaf.name}”的基本优先级为{leaf.priority}")
+    return priority, tuple(reasons)
+
+
+def _alternatives(leaf: str, prediction: Prediction) -> tuple[Alternative, ...]:
+    """The model's other candidates; its own choice among them where a rule overruled it."""
+    candidates = prediction.alternatives
+    if leaf != prediction.leaf:
+        own = Alternative(leaf=prediction.leaf, probability=prediction.probability)
+        candidates = (own, *(c for c in candidates if c.leaf != leaf))[: len(candidates)]
+    return candidates
+
+
+def _demands(
+    leaf: str, written: str, parts: Sequence[tuple[_Part, Prediction]]
+) -> tuple[Demand, ...]:
+    """Neighbouring parts about one matter joined; a part that is no matter joins the last."""
+    found: dict[str, list[str]] = {}
+    current: str | None = None
+    for part, prediction in parts:
+        ruling = _ruling(part.findings)
+        own = ruling.rule.leaf if ruling else prediction.leaf
+        sure = ruling is not None or prediction.probability >= A_DEMAND_OF_ITS_OWN
+        if current is None or (sure and own != INVALID):
+            current = own or prediction.leaf
+        found.setdefault(current, []).append(part.written)
+    if len(found) < 2:
+        return (Demand(leaf=leaf, text=written),)
+    return tuple(Demand(leaf=slug, text="".join(texts)) for slug, texts in found.items())

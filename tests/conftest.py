@@ -1,0 +1,46 @@
+"""Real parts for the tests: one PostgreSQL for the session, databases of its own for a test."""
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from shared.postgres import libpq, running_server, server_url
+from shared.settings import Settings
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+    """Settings of a running embedded PostgreSQL that all tests share."""
+    settings = Settings(home=tmp_path_factory.mktemp("home"))
+    with running_server(settings):
+        yield settings
+
+
+def own_databases(server: Settings, home: Path) -> Settings:
+    """Settings whose services have new, empty databases on the shared server."""
+    url = server_url(server).set(database=f"t{uuid.uuid4().hex[:12]}")
+    return Settings(home=home, database_url=libpq(url))
+
+
+def drop_databases(settings: Settings, server: Settings) -> None:
+    """Remove the databases of `own_databases`."""
+    prefix = server_url(settings).database
+    with psycopg.connect(libpq(server_url(server)), autocommit=True) as connection:
+        names = connection.execute(
+            "SELECT datname FROM pg_database WHERE datname LIKE %s", (f"{prefix}\\_%",)
+        ).fetchall()
+        for (name,) in names:
+            drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name))
+            connection.execute(drop)
+
+
+@pytest.fixture
+def settings(server: Settings, tmp_path: Path) -> Iterator[Settings]:
+    """Settings of an installation of its own: new databases, new secrets."""
+    own = own_databases(server, tmp_path)
+    yield own
+    drop_databases(own, server)
