@@ -97,20 +97,25 @@ class Authority:
             self._keys = _LocalKey(local_secret(settings.home, "jwt", settings.jwt_secret))
         self._known: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
 
-    def authenticate(self, header: str | None) -> Principal:
-        """The caller named by an Authorization header.
+    def remembered(self, header: str | None) -> Principal | None:
+        """The caller of a header that was verified before and has not expired; never waits."""
+        known = self._known.get(_bearer(header))
+        return known[0] if known is not None and known[1] > time.time() else None
 
-        Raises Problem 401 where the header is missing, foreign, expired or malformed.
+    def authenticate(self, header: str | None) -> Principal:
+        """The caller named by an Authorization header; may fetch the issuer's keys.
+
+        Raises Problem 401 where the header is missing, foreign, expired or malformed, and
+        503 where the issuer's keys cannot be had.
         """
-        scheme, _, token = (header or "").partition(" ")
-        if scheme.lower() != "bearer" or not token:
-            raise _unauthenticated()
-        known = self._known.get(token)
-        if known is not None and known[1] > time.time():
-            return known[0]
+        token = _bearer(header)
         try:
             claims = self._keys.decode(token)
             principal = _principal(claims)
+        except jwt.PyJWKClientConnectionError:
+            raise Problem(
+                503, "登录服务暂时无法连接, 请稍后重试", headers={"Retry-After": "2"}
+            ) from None
         except (jwt.PyJWTError, ValueError):
             raise _unauthenticated() from None
         self._known[token] = (principal, float(claims["exp"]))
@@ -119,15 +124,26 @@ class Authority:
         return principal
 
 
+def _bearer(header: str | None) -> str:
+    scheme, _, token = (header or "").partition(" ")
+    if scheme.lower() != "bearer" or not token:
+        raise _unauthenticated()
+    return token
+
+
 def _principal(claims: dict[str, Any]) -> Principal:
     subject, role, unit = claims["sub"], Role(claims.get("role", "")), claims.get("unit")
-    if not isinstance(subject, str) or not 0 < len(subject) <= 100:
+    if not isinstance(subject, str) or not _is_name(subject):
         raise ValueError("sub is no name")
     if role is not Role.UNIT:
         return Principal(subject, role)
     if not isinstance(unit, str) or not UNIT_SLUG.fullmatch(unit):
         raise ValueError("a unit's token names its unit")
     return Principal(subject, role, unit)
+
+
+def _is_name(subject: str) -> bool:
+    return 0 < len(subject) <= 100 and subject.isprintable()
 
 
 def _unauthenticated() -> Problem:
@@ -139,17 +155,20 @@ def issue_token(
 ) -> str:
     """A token signed by the local secret, good for one shift.
 
-    Raises ValueError where a unit's token names no unit, or another role's names one.
+    Raises ValueError where a unit's token names no unit, or another role's names one, and
+    where the name is empty, longer than 100 characters or unprintable.
     """
     if (role is Role.UNIT) != (unit is not None):
         raise ValueError("UNIT goes with ROLE=unit, and only with it")
     if unit is not None and not UNIT_SLUG.fullmatch(unit):
         raise ValueError(f"{unit!r} is no unit slug")
+    if name is not None and not _is_name(name):
+        raise ValueError("NAME has 1 to 100 printable characters")
     now = int(time.time())
     claims: dict[str, Any] = {
         "iss": LOCAL_ISSUER,
         "aud": AUDIENCE,
-        "sub": name or (f"{role}-{unit}" if unit else str(role)),
+        "sub": name if name is not None else f"{role}-{unit}" if unit else str(role),
         "role": str(role),
         "iat": now,
         "exp": now + TOKEN_HOURS * 3600,

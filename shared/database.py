@@ -83,7 +83,7 @@ class Database:
     def reading(self) -> Iterator[Reader]:
         """A read-only transaction at one instant."""
         with Session(self.engine) as session:
-            session.execute(text("SET TRANSACTION READ ONLY"))
+            session.execute(text("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY"))
             yield Reader(session)
 
     @contextlib.contextmanager

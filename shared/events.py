@@ -10,7 +10,6 @@ Times are UTC instants. A ticket's `version` counts its changes in intake, a cas
 """
 
 from collections.abc import Mapping
-from datetime import datetime
 from enum import StrEnum
 from typing import Final
 
@@ -86,7 +85,7 @@ class Disposition(StrEnum):
 
 
 class CaseState(StrEnum):
-    """States of a case (handbook section 5); the transitions are `services/router/cases.py`."""
+    """States of a case (handbook section 5); the transitions are `services/router/case_states.py`."""
 
     MANUAL_DISPATCH = "manual_dispatch"
     AWAITING_INFO = "awaiting_info"
@@ -262,7 +261,8 @@ class Place(Payload):
 class ClockView(Payload):
     """One clock of a case. `within` is the policy's limit, such as `15min` or `5wd`.
 
-    `provisional` marks a deadline beyond the working calendar's horizon.
+    `provisional` marks a deadline beyond the working calendar's horizon, `cancelled` a
+    clock that ended because the case moved on.
     """
 
     kind: ClockKind
@@ -271,13 +271,19 @@ class ClockView(Payload):
     calendar: CalendarName
     started_at: AwareDatetime
     due_at: AwareDatetime
+    round: int = 0
+    paused_at: AwareDatetime | None = None
     stopped_at: AwareDatetime | None = None
+    cancelled: bool = False
     breached: bool = False
     provisional: bool = False
 
 
 class Case(Payload):
-    """A case as it stands after an event: every case event carries the whole of it."""
+    """A case as it stands after an event: every case event carries the whole of it.
+
+    `lead_unit` has the case; while nobody has it, `desk` decides or asks.
+    """
 
     number: str
     version: int
@@ -290,6 +296,7 @@ class Case(Payload):
     category: Category
     place: Place
     lead_unit: str | None
+    desk: str | None = None
     assist_units: tuple[str, ...] = ()
     clocks: tuple[ClockView, ...] = ()
     flags: tuple[str, ...] = ()
@@ -433,8 +440,3 @@ def most_urgent(*priorities: Priority) -> Priority:
 def is_emergency(priority: Priority) -> bool:
     """P0 and P1: danger to life or property, never returned or parked."""
     return priority <= Priority.P1
-
-
-def age_seconds(earlier: datetime, later: datetime) -> float:
-    """Seconds from one instant to another."""
-    return (later - earlier).total_seconds()

@@ -6,13 +6,16 @@ defence, personal data in any value is redacted before the line is written.
 
 import logging
 import sys
-from collections.abc import MutableMapping
-from typing import Any
+from collections.abc import Mapping, MutableMapping
+from typing import Any, Final
 
 import structlog
 
 from shared.envelope import CURRENT_TRACE
 from shared.redaction import redact
+
+OWN_FIELDS: Final = ("timestamp", "trace", "request_id", "level", "service")
+"""Fields that hold nothing of a caller; redaction could take an id's digits for a phone."""
 
 
 def configure_logs(service: str, level: str) -> None:
@@ -56,6 +59,17 @@ def configure_logs(service: str, level: str) -> None:
 
 def _redact_values(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
     for name, value in event.items():
-        if isinstance(value, str) and name not in ("timestamp", "trace"):
-            event[name] = redact(value)
+        if name not in OWN_FIELDS and not name.startswith("_"):
+            event[name] = _redacted(value)
     return event
+
+
+def _redacted(value: Any) -> Any:
+    """`value` redacted however deep it is nested; what is no plain value becomes its words."""
+    if value is None or isinstance(value, bool | int | float):
+        return value
+    if isinstance(value, Mapping):
+        return {redact(str(key)): _redacted(inner) for key, inner in value.items()}
+    if isinstance(value, list | tuple | set | frozenset):
+        return [_redacted(inner) for inner in value]
+    return redact(str(value))

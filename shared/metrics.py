@@ -93,6 +93,10 @@ PROBABILITY: Final = Histogram(
     buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
 )
 
+REVIEWS_WAITING: Final = Gauge(
+    "hotline_reviews_waiting", "Tickets that wait for a person to classify them."
+)
+
 ROUTED: Final = Counter(
     "hotline_routed_total",
     "Tickets by what the router did and how sure the place was.",

@@ -4,6 +4,7 @@
 sentences for the person at the screen. A problem never repeats what was sent.
 """
 
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
@@ -11,6 +12,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
+from pydantic import BaseModel, Field
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -35,6 +37,10 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     503: ("unavailable", "服务暂时不可用"),
 }
 """The default slug and title of each status."""
+
+FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}|[0-9]{1,6}")
+"""Names of fields that may be repeated; anything else was made up by the sender."""
+MEDIA_TYPE: Final = "application/problem+json"
 
 log = structlog.get_logger()
 
@@ -68,8 +74,27 @@ class Problem(Exception):
             **self.members,
         }
         return JSONResponse(
-            body, self.status, headers=self.headers, media_type="application/problem+json"
+            body, self.status, headers=self.headers, media_type=MEDIA_TYPE
         )
+
+
+class ProblemDocument(BaseModel):
+    """A problem as the interface's description shows it."""
+
+    type: str = Field(pattern=f"^{URN}[a-z-]+$")
+    title: str
+    status: int
+    detail: str
+    errors: list[dict[str, str]] | None = None
+
+
+def documented() -> dict[int | str, dict[str, Any]]:
+    """The answers of every route that are errors, for its OpenAPI description."""
+    content = {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}}
+    return {
+        "4XX": {"description": "问题说明 (RFC 9457)", "content": content},
+        "5XX": {"description": "系统错误或暂时不可用", "content": content},
+    }
 
 
 def not_found() -> Problem:
@@ -109,7 +134,11 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
 
 def _places(errors: Sequence[Any]) -> list[dict[str, Any]]:
     """Where each error is and what kind it is: never the value, which may be personal."""
-    return [{"field": ".".join(map(str, e["loc"])), "rule": e["type"]} for e in errors[:50]]
+    return [{"field": ".".join(map(_name, e["loc"])), "rule": e["type"]} for e in errors[:50]]
+
+
+def _name(part: object) -> str:
+    return str(part) if FIELD.fullmatch(str(part)) else "?"
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:

@@ -5,7 +5,11 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
 
-_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\u200b-\u200f\u2028-\u202e\ufeff]")
+_CONTROL: Final = re.compile(
+    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
+    r"\ufe00-\ufe0f\ufeff\ufff0-\uffff\U000e0000-\U000e0fff]"
+)
+"""What cannot be seen: it would hide a phone number from redaction and a word from search."""
 
 
 def clean(words: str) -> str:

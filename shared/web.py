@@ -17,6 +17,7 @@ import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
+from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -31,6 +32,12 @@ from shared.problems import Problem
 MAX_BODY_BYTES: Final = 1_000_000
 TRACEPARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+
+BEARER: Final = HTTPBearer(
+    bearerFormat="JWT", description="make token ROLE=operator", auto_error=False
+)
+"""Describes the token in OpenAPI, so that /docs can send one; GuardedRoute checks it."""
+METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Check = Callable[[], bool]
@@ -55,7 +62,10 @@ class GuardedRoute(APIRoute):
 
         async def guarded(request: Request) -> Response:
             authority: Authority = request.app.state.authority
-            caller = authority.authenticate(request.headers.get("authorization"))
+            header = request.headers.get("authorization")
+            caller = authority.remembered(header) or await run_in_threadpool(
+                authority.authenticate, header
+            )
             if caller.role not in roles:
                 raise Problem(403, "您的身份不能进行此操作")
             request.state.caller = caller
@@ -81,7 +91,13 @@ def _bounded(receive: Receive) -> Receive:
 
 def api_router(**options: Any) -> APIRouter:
     """A router whose routes are guarded, under `/api`."""
-    return APIRouter(prefix="/api", route_class=GuardedRoute, **options)
+    return APIRouter(
+        prefix="/api",
+        route_class=GuardedRoute,
+        dependencies=[Depends(BEARER)],
+        responses=problems.documented(),
+        **options,
+    )
 
 
 async def _caller(request: Request) -> Principal:
@@ -187,6 +203,7 @@ class Observed:
     def _count(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
         route = scope.get("route")
         path = getattr(route, "path", "unmatched")
-        method = scope["method"] if path != "unmatched" else "any"
+        known = path != "unmatched" and scope["method"] in METHODS
+        method = scope["method"] if known else "any"
         HTTP_REQUESTS.labels(self._service, method, path, str(status)).inc()
         HTTP_SECONDS.labels(self._service, method, path).observe(seconds)

@@ -19,9 +19,13 @@ from shared.events import Alternative, Category, Demand, Priority, is_emergency,
 from shared.taxonomy import Leaf, load_taxonomy
 
 INVALID: Final = "other.invalid_abusive"
+ELSEWHERE: Final = "other.non_jurisdiction"
+A_MATTER_OF_ITS_OWN: Final = 0.5
+"""Where a message seems to be about another district, its matter still decides the leaf if
+it is this probable among the rest: where it is, the router finds out from the place."""
 DANGER_CONFIRMS: Final = 0.3
 """From this probability of danger a leaf keeps its base priority P0 or P1."""
-DANGER_RAISES: Final = 0.6
+DANGER_RAISES: Final = 0.9
 """From this probability of danger any message is P1."""
 A_DEMAND_OF_ITS_OWN: Final = 0.5
 """A part of a message is a demand of its own only where its leaf is this probable."""
@@ -54,6 +58,7 @@ class _Part:
     written: str
     findings: tuple[Finding, ...]
     normalised: str
+    abusive: bool
 
 
 def classify(model: Model, text: str, title: str | None = None) -> Verdict:
@@ -75,7 +80,8 @@ def classify_many(model: Model, texts: Sequence[tuple[str | None, str]]) -> list
     split = [_split(message) if message else () for message in messages]
     asked = [part for message in messages if message for part in (message,)]
     asked += [part for parts in split for part in parts]
-    answers = iter(model.predict_normalised([part.normalised for part in asked]))
+    predictions_asked = model.predict_normalised([part.normalised for part in asked])
+    answers = map(_matter, asked, predictions_asked)
     predictions = [next(answers) if message else None for message in messages]
     verdicts: list[Verdict] = []
     for tidy, message, prediction, parts in zip(cleaned, messages, predictions, split, strict=True):
@@ -96,12 +102,34 @@ def _speaks(cleaned: str) -> bool:
 
 
 def _part(written: str, cleaned: str) -> _Part:
-    return _Part(written, find_dangers(load_rules(), cleaned), fold(without_abuse(cleaned)))
+    decent = without_abuse(cleaned)
+    findings = find_dangers(load_rules(), cleaned)
+    return _Part(written, findings, fold(decent), abusive=decent != cleaned)
 
 
 def _split(message: _Part) -> tuple[_Part, ...]:
     parts = split_demands(message.written)
     return tuple(_part(part, clean(part)) for part in parts) if len(parts) > 1 else ()
+
+
+def _matter(part: _Part, prediction: Prediction) -> Prediction:
+    """The prediction, with the matter of a message before where it is or how it is said.
+
+    Abuse with a demand is about the demand. A clear matter in another district keeps its
+    leaf: the place is the router's to decide.
+    """
+    if prediction.leaf == INVALID:
+        overlooked = part.abusive
+    else:
+        rest = 1.0 - prediction.probability
+        clear = prediction.alternatives[0].probability >= A_MATTER_OF_ITS_OWN * rest
+        overlooked = prediction.leaf == ELSEWHERE and clear
+    if not overlooked:
+        return prediction
+    first, *others = prediction.alternatives
+    passed_over = Alternative(leaf=prediction.leaf, probability=prediction.probability)
+    probability = round(first.probability / (1.0 - prediction.probability), 4)
+    return Prediction(first.leaf, probability, (passed_over, *others), prediction.danger)
 
 
 def _nothing_said(cleaned: str, version: str) -> Verdict:
@@ -135,9 +163,9 @@ def _decide(
     leaves = load_taxonomy()
     ruling = _ruling(message.findings)
     leaf = leaves[ruling.rule.leaf if ruling and ruling.rule.leaf else prediction.leaf]
-    priority, reasons = _priority(leaf, message.findings, prediction.danger)
     by_rule = ruling is not None
     abstained = not by_rule and prediction.probability < model.threshold
+    priority, reasons = _priority(leaf, message.findings, prediction.danger, sure=not abstained)
     guess = f"模型判断：{leaves[prediction.leaf].name}，可能性{prediction.probability:.0%}"
     if abstained:
         guess += f"，低于{model.threshold:.0%}，请人工确认"
@@ -161,20 +189,27 @@ def _decide(
 
 def _ruling(findings: Sequence[Finding]) -> Finding | None:
     """The most urgent finding that names the leaf."""
-    return next((finding for finding in findings if finding.rule.leaf), None)
+    return next((f for f in findings if f.rule.leaf and not f.silenced), None)
 
 
 def _priority(
-    leaf: Leaf, findings: Sequence[Finding], danger: float
+    leaf: Leaf, findings: Sequence[Finding], danger: float, *, sure: bool
 ) -> tuple[Priority, tuple[str, ...]]:
-    """The priority of a message about `leaf`, and the sentences that explain it."""
-    fired = findings_for(findings, leaf.slug)
+    """The priority of a message about `leaf`, and the sentences that explain it.
+
+    An emergency leaf that is no more than a guess (not `sure`), or whose words of danger
+    are all guarded, needs more than the model's suspicion to stay one.
+    """
+    concerned = findings_for(findings, leaf.slug)
+    fired = [finding for finding in concerned if not finding.silenced]
     reasons = [
         f"规则“{finding.rule.name}”：文中有“{finding.words}”，优先级至少{finding.rule.priority}"
         for finding in fired
     ]
     raised = most_urgent(Priority.P5, *(finding.rule.priority for finding in fired))
-    if is_emergency(leaf.priority) and not is_emergency(raised) and danger < DANGER_CONFIRMS:
+    suspected = danger >= (DANGER_CONFIRMS if sure else DANGER_RAISES)
+    denied = len(fired) < len(concerned)
+    if is_emergency(leaf.priority) and not is_emergency(raised) and (denied or not suspected):
         reasons.append(
             f"“{leaf.name}”一般为{leaf.priority}，文中未见现实危险，按P2办理，可人工调高"
         )

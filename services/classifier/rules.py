@@ -76,10 +76,15 @@ class _Table(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """A rule that fired, and the words in the (cleaned) text that fired it."""
+    """A rule whose words stand in a (cleaned) text.
+
+    With `silenced` every place where they stand is guarded: the caller speaks of danger
+    that is past, feared, denied or rehearsed.
+    """
 
     rule: Rule
     words: str
+    silenced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,22 +136,29 @@ def load_rules(path: Path = RULES_FILE) -> Rules:
 
 
 def find_dangers(rules: Rules, cleaned: str) -> tuple[Finding, ...]:
-    """Every rule that a text in the form of `normalise.clean` fires, most urgent first.
+    """Every rule whose words stand in a text in the form of `normalise.clean`.
 
     Rules bound to leaves are included: `findings_for` keeps those that concern a leaf.
-    A rule is reported once, in the table's order among equals.
+    A rule is reported once; live findings come before silenced ones, the most urgent
+    first, in the table's order among equals.
     """
     found: dict[str, Finding] = {}
     tried: set[int] = set()
     for letter in sorted(set(cleaned) & rules.triggers.keys()):
         for word, trigger in rules.triggers[letter]:
-            if word not in cleaned or trigger.rule.id in found or id(trigger) in tried:
+            known = found.get(trigger.rule.id)
+            if word not in cleaned or id(trigger) in tried or (known and not known.silenced):
                 continue
             tried.add(id(trigger))
-            if trigger.can_match(cleaned) and (words := _first_live_match(trigger, cleaned)):
-                found[trigger.rule.id] = Finding(trigger.rule, words)
+            finding = _find(trigger, cleaned) if trigger.can_match(cleaned) else None
+            if finding and not (known and finding.silenced):
+                found[trigger.rule.id] = finding
+    if not found:
+        return ()
     order = {rule.id: place for place, rule in enumerate(rules.rules)}
-    return tuple(sorted(found.values(), key=lambda f: (f.rule.priority, order[f.rule.id])))
+    return tuple(
+        sorted(found.values(), key=lambda f: (f.silenced, f.rule.priority, order[f.rule.id]))
+    )
 
 
 def findings_for(findings: Iterable[Finding], leaf: str) -> tuple[Finding, ...]:
@@ -155,9 +167,9 @@ def findings_for(findings: Iterable[Finding], leaf: str) -> tuple[Finding, ...]:
 
 
 def dangers_in(text: str, leaf: str | None = None) -> tuple[Finding, ...]:
-    """`find_dangers` on a raw text, kept to `leaf` where one is given."""
-    findings = find_dangers(load_rules(), clean(text))
-    return findings if leaf is None else findings_for(findings, leaf)
+    """The live findings in a raw text, kept to `leaf` where one is given."""
+    live = tuple(f for f in find_dangers(load_rules(), clean(text)) if not f.silenced)
+    return live if leaf is None else findings_for(live, leaf)
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
@@ -172,16 +184,19 @@ def _compile(pattern: str) -> re.Pattern[str]:
     return re.compile("".join(parts))
 
 
-def _first_live_match(trigger: _Trigger, text: str) -> str | None:
+def _find(trigger: _Trigger, text: str) -> Finding | None:
+    """The first unguarded match, else the first guarded one."""
+    silenced: Finding | None = None
     for match in trigger.pattern.finditer(text):
         start, end = match.span()
         sentence = _span(text, start, end, SENTENCE_ENDS)
-        if any(word in text[slice(*sentence)] for word in trigger.rule.unless):
-            continue
         gaps = " ".join(gap for gap in match.groups() if gap)
-        if not any(_holds(guard, text, (start, end), sentence, gaps) for guard in trigger.guards):
-            return match.group()
-    return None
+        if not any(word in text[slice(*sentence)] for word in trigger.rule.unless) and not any(
+            _holds(guard, text, (start, end), sentence, gaps) for guard in trigger.guards
+        ):
+            return Finding(trigger.rule, match.group())
+        silenced = silenced or Finding(trigger.rule, match.group(), silenced=True)
+    return silenced
 
 
 def _holds(

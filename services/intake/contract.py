@@ -1,12 +1,14 @@
 """What intake's HTTP interface takes and gives."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Annotated, Any
+from datetime import UTC, datetime
+from typing import Annotated, Final
 
 from pydantic import (
+    AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     StrictBool,
@@ -14,10 +16,45 @@ from pydantic import (
     model_validator,
 )
 
-from shared.events import Channel, Kind, Satisfaction
+from services.intake.tickets import SHANGHAI
+from shared.events import (
+    Alternative,
+    Case,
+    Category,
+    Channel,
+    ClockView,
+    Demand,
+    Kind,
+    Payload,
+    Priority,
+    Satisfaction,
+)
 from shared.text import Line, Note, Words
 
+EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()\-]{1,28}[0-9]$")]
+
+
+def _written_as_a_date(moment: object) -> object:
+    if not isinstance(moment, str) or moment[4:5] != "-":
+        raise ValueError("an instant is written in ISO 8601")
+    return moment
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError("not of our time")
+    return moment
+
+
+Moment = Annotated[
+    AwareDatetime, BeforeValidator(_written_as_a_date), AfterValidator(_of_our_time)
+]
+"""An instant as it comes in: ISO 8601 with an offset; a bare number is none."""
+LocalTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(SHANGHAI))]
+"""An instant as it goes out: with the offset of Asia/Shanghai."""
 UnitSlug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 
 
@@ -53,7 +90,7 @@ class Submission(Body):
     location: Point | None = None
     caller: Caller | None = None
     accused_unit: UnitSlug | None = None
-    occurred_at: AwareDatetime | None = None
+    occurred_at: Moment | None = None
     external_id: Line | None = None
 
 
@@ -63,7 +100,7 @@ class Accepted(BaseModel):
     number: str
     id: str
     status: str
-    received_at: datetime
+    received_at: LocalTime
 
 
 class Callback(Body):
@@ -110,7 +147,7 @@ class Changed(BaseModel):
 class TimelineEntry(BaseModel):
     """One thing that happened to a ticket."""
 
-    at: datetime
+    at: LocalTime
     type: str
     actor: str
     unit: str | None = None
@@ -130,10 +167,41 @@ class TicketSummary(BaseModel):
     title: str | None
     text: str
     address: str | None
-    received_at: datetime
+    received_at: LocalTime
     lead_unit: str | None
     leaf: str | None
     priority: str | None
+
+
+class ClassificationView(Payload):
+    """What the ticket is about, who or what decided it, and why."""
+
+    leaf: str
+    category: Category
+    priority: Priority
+    probability: float
+    abstained: bool
+    alternatives: tuple[Alternative, ...] = ()
+    reasons: tuple[str, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    decided_by: str
+    actor: str | None = None
+    model_version: str
+    decided_at: LocalTime
+
+
+class CaseClock(ClockView):
+    """One clock of a case, in local time."""
+
+    started_at: LocalTime
+    due_at: LocalTime
+    stopped_at: LocalTime | None = None
+
+
+class CaseView(Case):
+    """Where the case stands: its state, units and clocks."""
+
+    clocks: tuple[CaseClock, ...] = ()
 
 
 class TicketView(TicketSummary):
@@ -141,13 +209,13 @@ class TicketView(TicketSummary):
 
     location: Point | None
     accused_unit: str | None
-    occurred_at: datetime | None
+    occurred_at: LocalTime | None
     external_id: str | None
     confidential: bool
     round: int
     urges: int
-    classification: Mapping[str, Any] | None
-    case: Mapping[str, Any] | None
+    classification: ClassificationView | None
+    case: CaseView | None
     timeline: Sequence[TimelineEntry]
 
 

@@ -63,12 +63,15 @@ def draft(submission: Submission, subject: str, key: str | None, now: datetime) 
     """Redact a submission and set its caller apart.
 
     Without an `Idempotency-Key`, a channel's own `external_id` serves as one, so that a
-    channel that sends twice does not make two tickets.
+    channel that sends twice does not make two tickets; it is kept as a hash, for another
+    system's id may hold a phone number.
     """
     caller = submission.caller
-    names = [caller.name] if caller and caller.name else []
-    words = redact(submission.text, names)
-    address = submission.address and redact(submission.address, names)
+
+    def redacted(words: str) -> str:
+        return sealed.redact(words)
+
+    words = redacted(submission.text)
     if key is None and submission.external_id is not None:
         key = f"external:{submission.channel}:{submission.external_id}"
     sealed = Sealed(

@@ -3,15 +3,17 @@
 import base64
 import binascii
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, or_, tuple_
+from sqlalchemy import ColumnElement, and_, or_, text, tuple_
 from sqlmodel import col, select
 
 from services.intake.tables import TicketRow
+from services.intake.tickets import NUMBER
 from shared.database import Reader
 
 SEARCH_DAYS: Final = 90
@@ -58,7 +60,10 @@ def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
     if criteria.status is not None:
         conditions.append(col(TicketRow.status) == criteria.status)
     if criteria.unit is not None:
-        assists = col(TicketRow.assist_units).contains([criteria.unit])
+        assists = and_(
+            col(TicketRow.assist_units).contains([criteria.unit]),
+            text("ticket.assist_units <> '{}'"),  # lets PostgreSQL use the partial index
+        )
         conditions.append(or_(col(TicketRow.lead_unit) == criteria.unit, assists))
     if criteria.words is not None:
         conditions.append(_mentions(criteria.words))
@@ -90,7 +95,7 @@ def _position(cursor: str) -> tuple[datetime, str]:
     try:
         at, number = json.loads(base64.urlsafe_b64decode(cursor.encode()))
         moment: Any = datetime.fromisoformat(at)
-        if moment.tzinfo is None or not isinstance(number, str):
+        if moment.tzinfo is None or not re.fullmatch(NUMBER, number):
             raise BadCursor(cursor)
         return moment, number
     except (binascii.Error, ValueError, TypeError) as error:

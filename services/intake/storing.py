@@ -93,7 +93,7 @@ def _earlier(
             number=ticket.number,
             id=str(ticket.id),
             status=RECEIVED,
-            received_at=ticket.received_at.astimezone(SHANGHAI),
+            received_at=ticket.received_at,
         )
         found[item.subject, item.key or ""] = (row.body_hash, receipt)
     return found
@@ -113,7 +113,7 @@ def _insert(
             number=number,
             id=str(item.id),
             status=RECEIVED,
-            received_at=item.received_at.astimezone(SHANGHAI),
+            received_at=item.received_at,
         )
         for number, item in numbered
     }

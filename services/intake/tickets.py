@@ -29,6 +29,8 @@ STATUSES: Final = (RECEIVED, TRIAGED, REOPENED, *CaseState)
 """Where a ticket may stand; all but the first three are states of its case."""
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
+NUMBER: Final = r"^[A-Z]{1,8}[0-9]{8}-[0-9]{6,12}$"
+"""What a ticket's number looks like, see `ticket_number`."""
 MAX_TEXT: Final = 20_000
 """Characters of a ticket with all its amendments."""
 

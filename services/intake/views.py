@@ -2,9 +2,15 @@
 
 from sqlmodel import col, select
 
-from services.intake.contract import Point, TicketSummary, TicketView, TimelineEntry
+from services.intake.contract import (
+    CaseView,
+    ClassificationView,
+    Point,
+    TicketSummary,
+    TicketView,
+    TimelineEntry,
+)
 from services.intake.tables import TicketRow, TimelineRow
-from services.intake.tickets import SHANGHAI
 from shared.database import Reader
 from shared.events import TICKET_RECEIVED, Channel, Kind
 
@@ -23,7 +29,7 @@ def summary(row: TicketRow) -> TicketSummary:
         title=row.title,
         text=row.text,
         address=row.address,
-        received_at=row.received_at.astimezone(SHANGHAI),
+        received_at=row.received_at,
         lead_unit=row.lead_unit,
         leaf=case.get("leaf") or classification.get("leaf"),
         priority=case.get("priority") or classification.get("priority"),
@@ -39,21 +45,20 @@ def view(reader: Reader, row: TicketRow) -> TicketView:
         **summary(row).model_dump(),
         location=point,
         accused_unit=row.accused_unit,
-        occurred_at=row.occurred_at and row.occurred_at.astimezone(SHANGHAI),
+        occurred_at=row.occurred_at,
         external_id=row.external_id,
         confidential=row.confidential,
         round=row.round,
         urges=row.urges,
-        classification=row.classification,
-        case=row.case_view,
+        classification=row.classification
+        and ClassificationView.model_validate(row.classification),
+        case=row.case_view and CaseView.model_validate(row.case_view),
         timeline=_timeline(reader, row),
     )
 
 
 def _timeline(reader: Reader, row: TicketRow) -> list[TimelineEntry]:
-    received = TimelineEntry(
-        at=row.received_at.astimezone(SHANGHAI), type=TICKET_RECEIVED, actor=row.received_by
-    )
+    received = TimelineEntry(at=row.received_at, type=TICKET_RECEIVED, actor=row.received_by)
     rows = reader.execute(
         select(TimelineRow)
         .where(TimelineRow.number == row.number)
@@ -63,7 +68,7 @@ def _timeline(reader: Reader, row: TicketRow) -> list[TimelineEntry]:
         received,
         *(
             TimelineEntry(
-                at=line.at.astimezone(SHANGHAI),
+                at=line.at,
                 type=line.type,
                 actor=line.actor,
                 unit=line.unit,

@@ -29,6 +29,7 @@ from services.router.case_records import (
     Terms,
 )
 from services.router.case_states import Role
+from services.router.desks import GRID_CENTRE, HOTLINE_OFFICE
 from shared.events import (
     CaseFact,
     CaseState,
@@ -153,6 +154,7 @@ def reopen(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
             state=CaseState.MANUAL_DISPATCH,
             disposition=Disposition.MANUAL_DISPATCH,
             lead_unit=None,
+            desk=GRID_CENTRE if case.accused_unit != GRID_CENTRE else HOTLINE_OFFICE,
             assist_units=(),
             dispatched_at=None,
         )
@@ -172,6 +174,7 @@ def _moved(case: CaseRecord, lead: str, assist: tuple[str, ...], setting: Settin
         state=CaseState.DISPATCHED,
         disposition=case.disposition if emergency else Disposition.DISPATCH,
         lead_unit=lead,
+        desk=None,
         assist_units=assisting(assist, lead, case),
         policy_version=setting.terms.policy_version,
         calendar_version=setting.calendar.version,

@@ -97,6 +97,7 @@ def apply_routing(
         category=routing.category,
         place=routing.place,
         lead_unit=lead,
+        desk=None if dispatched else routing.desk,
         assist_units=assisting(routing.assist_units, lead, case) if dispatched else (),
         flags=case.flags | routing.flags,
         reasons=routing.reasons,

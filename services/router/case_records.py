@@ -56,7 +56,8 @@ class CaseRecord:
     `proposed_owner` the unit named by a return that is not ruled yet. `handler` is the
     subject who last accepted or replied. `designated` by a ruling on a second dispute:
     cannot be returned. `plan` and `review_on` belong to a suspended case (挂账).
-    `reasons` explain the routing.
+    `reasons` explain the routing. `desk` is the unit that decides or asks while no lead has
+    the case.
     """
 
     number: str
@@ -86,6 +87,7 @@ class CaseRecord:
     extension_asked: bool = False
     plan: str = ""
     review_on: date | None = None
+    desk: str | None = None
 
     @property
     def returns(self) -> int:
@@ -95,7 +97,10 @@ class CaseRecord:
 
 @dataclass(frozen=True, slots=True)
 class Routing:
-    """What the router makes of a ticket: who does it, in what time, and why."""
+    """What the router makes of a ticket: who does it, in what time, and why.
+
+    `lead_unit` where it is dispatched, else `desk`: the unit that decides or asks.
+    """
 
     disposition: Disposition
     priority: Priority
@@ -104,6 +109,7 @@ class Routing:
     place: Place
     limits: Limits
     lead_unit: str | None = None
+    desk: str | None = None
     assist_units: tuple[str, ...] = ()
     flags: frozenset[str] = frozenset()
     reasons: tuple[str, ...] = ()

@@ -15,6 +15,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from services.router.desks import DESKS
 from services.router.gazetteer import Gazetteer
 from services.router.policy_files import (
     PolicyError,
@@ -55,9 +56,6 @@ DISPOSITIONS: Final = (
 STREET: Final = "street"
 """Stands in a responsibility row for the street where it happens."""
 
-DESKS: Final = ("grid-centre", "hotline-office", "city-hotline", "discipline")
-"""Units that the routing rules themselves name; every policy must have them."""
-
 
 @dataclass(frozen=True, slots=True)
 class Unit:
@@ -69,6 +67,10 @@ class Unit:
     division_code: str
     valid_from: date | None
     valid_to: date | None
+
+    def holds(self, day: date) -> bool:
+        """Whether the unit exists on a day."""
+        return _holds(self.valid_from, self.valid_to, day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,6 +117,13 @@ class Policy:
             if _holds(row.valid_from, row.valid_to, day):
                 return row
         raise PolicyError("responsibility.csv", 0, f"未知的事项“{leaf}”")
+
+    def limits(self, row: Responsibility, priority: Priority) -> tuple[Limit, ...]:
+        """The row's limits; danger is accepted in its priority's time (handbook section 4)."""
+        urgent = self.urgent_accept.get(priority)
+        if urgent is None:
+            return row.limits
+        return (urgent, *(limit for limit in row.limits if limit.kind is not urgent.kind))
 
 
 def load_policy(directory: Path) -> Policy:

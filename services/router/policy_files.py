@@ -1,16 +1,15 @@
 """Reading the policy's tables: every fault is a sentence with its file and line."""
 
 import csv
-import re
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 from typing import Final
 
+from shared.calendar import LimitError, parse_limit
 from shared.events import CalendarName
 
-LIMIT: Final = re.compile(r"[0-9]{1,4}(min|h|cd|wd)")
 SEPARATOR: Final = "|"
 
 
@@ -128,7 +127,7 @@ def calendar_of(limit: str) -> CalendarName | None:
 
     `min`, `h` and `cd` run around the clock, `wd` in working days (handbook section 4).
     """
-    found = LIMIT.fullmatch(limit)
-    if found is None:
+    try:
+        return parse_limit(limit).calendar
+    except LimitError:
         return None
-    return CalendarName.WORKING if found[1] == "wd" else CalendarName.ALWAYS

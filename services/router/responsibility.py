@@ -17,16 +17,13 @@ from datetime import date, datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.router.desks import CITY_HOTLINE, DISCIPLINE, GRID_CENTRE, HOTLINE_OFFICE
 from services.router.place import names_unregistered
 from services.router.policy import STREET, Limit, Policy, Responsibility
-from shared.events import Certainty, ClockKind, Disposition, Place, Priority, is_emergency
+from shared.events import Certainty, Disposition, Place, Priority, is_emergency
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
-GRID_CENTRE: Final = "grid-centre"
-HOTLINE_OFFICE: Final = "hotline-office"
-CITY_HOTLINE: Final = "city-hotline"
-DISCIPLINE: Final = "discipline"
 REDIRECT_LEAF: Final = "other.non_jurisdiction"
 """Whose limits a redirected ticket has: told within 30 minutes, with the reason."""
 
@@ -230,12 +227,7 @@ def _routing(asked: Question, disposition: Disposition, lead: str, *reasons: str
 
 
 def _limits(asked: Question) -> tuple[Limit, ...]:
-    """The row's limits; danger is accepted in the time its priority has (handbook section 4)."""
-    urgent = asked.policy.urgent_accept.get(asked.priority)
-    if urgent is None:
-        return asked.row.limits
-    others = (limit for limit in asked.row.limits if limit.kind is not ClockKind.ACCEPT)
-    return (urgent, *others)
+    return asked.policy.limits(asked.row, asked.priority)
 
 
 def _desk(asked: Question, preferred: str) -> str:

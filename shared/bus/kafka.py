@@ -1,36 +1,110 @@
 """The bus on Apache Kafka, by kafka-python.
 
-Settings follow what was measured with kafka-python 3: an idempotent producer with
-`acks=all` keeps order over retries, and time-outs are short enough that a dead broker
-is reported, not waited for. `close` and `flush` of the library raise while records are
-pending; here that is a failed publish, never an error at the end of a process.
+Settings follow what was measured with kafka-python 3. What the library does not give by
+itself, and this module adds:
+
+- Its constructors leave a thread behind when no broker answers; here it is ended.
+- It logs every attempt to reach a dead broker; here each complaint is heard once a minute.
+- A broker accepts a commit for a partition that the member has lost; here that is refused.
+- A later batch of a partition may be sent although an earlier one failed; here a publish
+  has one batch a partition in hand, and nothing follows one that failed.
 """
 
 import contextlib
+import logging
+import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
 from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer, TopicPartition
+from kafka.admin import OffsetSpec
 from kafka.coordinator.assignors.cooperative_sticky import CooperativeStickyAssignor
-from kafka.errors import CommitFailedError, KafkaError, TopicAlreadyExistsError
+from kafka.errors import (
+    CommitFailedError,
+    KafkaError,
+    NoError,
+    RebalanceInProgressError,
+    TopicAlreadyExistsError,
+    for_code,
+)
+from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
 from shared.bus import BusUnavailable, PartitionLost, Received, Record
 
-SEND_TIMEOUT_SECONDS: Final = 30
+CONNECT_MS: Final = 1500
+"""How long a new client looks for a broker; `answers` promises a decision in two seconds."""
+REQUEST_MS: Final = 5000
+DELIVERY_MS: Final = 20_000
+FLUSH_SECONDS: Final = 30.0
+"""Longer than a delivery may take, so that after a flush nothing is pending any more."""
+LINGER_MS: Final = 1000
+"""Longer than it takes to hand over a round; the flush behind the round sends it at once."""
+ROUND_BYTES: Final = 900_000
+"""What one publish hands over before it waits: less than one batch, whatever the partition."""
+BATCH_BYTES: Final = 1_000_000
+RECORD_BYTES: Final = 4 << 20
+"""The largest record a topic takes."""
 MAX_POLL_RECORDS: Final = 500
 IDLE_POLL_SECONDS: Final = 0.2
+COMPLAINT_SECONDS: Final = 60.0
+
+Place = tuple[str, int]
+
+
+class Sparing(logging.Filter):
+    """Lets each complaint of a library through once in a while: a dead broker fills no disk."""
+
+    def __init__(self, seconds: float = COMPLAINT_SECONDS) -> None:
+        super().__init__()
+        self._seconds = seconds
+        self._heard: dict[tuple[str, int], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether this line of the library has been silent for long enough."""
+        line = (record.pathname, record.lineno)
+        if record.created - self._heard.get(line, 0.0) < self._seconds:
+            return False
+        self._heard[line] = record.created
+        return True
+
+
+def _spare_the_log() -> None:
+    sparing = Sparing()
+    for name in list(logging.root.manager.loggerDict):
+        if name.startswith("kafka."):
+            logging.getLogger(name).addFilter(sparing)
+
+
+_spare_the_log()
 
 
 @contextlib.contextmanager
 def _reachable() -> Iterator[None]:
     try:
         yield
-    except CommitFailedError as error:
+    except (CommitFailedError, RebalanceInProgressError) as error:
         raise PartitionLost(str(error)) from error
-    except (KafkaError, OSError) as error:
+    except (KafkaError, OSError, RuntimeError) as error:
+        # RuntimeError: the library's own loop has ended, or it finds no controller.
         raise BusUnavailable(f"{type(error).__name__}: {error}") from error
+
+
+def _connected(kind: Any, *args: Any, **settings: Any) -> Any:
+    """A client of the library; one that finds no broker leaves no thread and no socket."""
+    made: list[Any] = []
+
+    def remember(**configs: Any) -> Any:
+        made.append(KafkaNetClient(**configs))
+        return made[-1]
+
+    try:
+        return kind(*args, kafka_client=remember, **settings)
+    except BaseException:
+        for client in made:
+            client.close()
+        raise
 
 
 class KafkaBus:
@@ -39,40 +113,57 @@ class KafkaBus:
     name = "kafka"
 
     def __init__(self, bootstrap: str, *, replication: int = 1) -> None:
-        self._bootstrap = bootstrap.split(",")
         self._replication = replication
         self._client: dict[str, Any] = {
-            "bootstrap_servers": self._bootstrap,
-            "bootstrap_timeout_ms": 2000,
+            "client_id": "hotline",
+            "bootstrap_servers": bootstrap.split(","),
+            "bootstrap_timeout_ms": CONNECT_MS,
             "reconnect_backoff_max_ms": 2000,
-            "allow_auto_create_topics": False,
         }
+        self._lock = threading.Lock()
+        self._admin_client: Any = None
 
     @contextlib.contextmanager
     def _admin(self) -> Iterator[Any]:
-        with _reachable():
-            client = KafkaAdminClient(
-                bootstrap_servers=self._bootstrap,
-                bootstrap_timeout_ms=2000,
-                request_timeout_ms=5000,
-            )
+        with self._lock, _reachable():
+            if self._admin_client is None:
+                self._admin_client = _connected(
+                    KafkaAdminClient, **self._client, request_timeout_ms=REQUEST_MS
+                )
             try:
-                yield client
-            finally:
-                client.close()
+                yield self._admin_client
+            except BaseException:
+                self._forget_admin()
+                raise
+
+    def _forget_admin(self) -> None:
+        client, self._admin_client = self._admin_client, None
+        if client is not None:
+            client.close()
 
     def ensure_topics(self, topics: Mapping[str, int]) -> None:
         with self._admin() as admin:
             known = set(admin.list_topics())
             missing = {
-                topic: {"num_partitions": count, "replication_factor": self._replication}
+                topic: {
+                    "num_partitions": count,
+                    "replication_factor": self._replication,
+                    "configs": {
+                        "max.message.bytes": str(RECORD_BYTES),
+                        "min.insync.replicas": str(max(1, self._replication - 1)),
+                    },
+                }
                 for topic, count in topics.items()
                 if topic not in known
             }
-            if missing:
-                with contextlib.suppress(TopicAlreadyExistsError):
-                    admin.create_topics(missing)
-                admin.wait_for_topics(list(missing))
+            if not missing:
+                return
+            answer = admin.create_topics(missing, raise_errors=False)
+            for topic in answer["topics"]:
+                error = for_code(topic["error_code"])
+                if error not in (NoError, TopicAlreadyExistsError):
+                    raise error(f"{topic['name']}: {topic['error_message']}")
+            admin.wait_for_topics(list(missing))
 
     def producer(self) -> "KafkaLogProducer":
         return KafkaLogProducer(self._client)
@@ -83,69 +174,106 @@ class KafkaBus:
 
     def lag(self, group: str, topics: Sequence[str]) -> Mapping[str, int]:
         with self._admin() as admin:
-            committed = admin.list_group_offsets([group]).get(group, {})
             partitions = [
                 TopicPartition(topic["name"], partition["partition_index"])
                 for topic in admin.describe_topics(list(topics))
                 for partition in topic["partitions"]
             ]
-        with _reachable():
-            reader = KafkaConsumer(**self._client)
-            try:
-                ends = reader.end_offsets(partitions)
-                starts = reader.beginning_offsets(partitions)
-            finally:
-                reader.close()
+            committed = admin.list_group_offsets([group]).get(group, {})
+            latest = dict.fromkeys(partitions, OffsetSpec.LATEST)
+            ends = admin.list_partition_offsets(latest, timeout_ms=REQUEST_MS)
+            new = [place for place in partitions if place not in committed]
+            oldest = dict.fromkeys(new, OffsetSpec.EARLIEST)
+            starts = admin.list_partition_offsets(oldest, timeout_ms=REQUEST_MS)
         lag = dict.fromkeys(topics, 0)
-        for partition in partitions:
-            done = committed.get(partition)
-            position = done.offset if done is not None and done.offset >= 0 else starts[partition]
-            lag[partition.topic] += max(0, ends[partition] - position)
+        for place in partitions:
+            done = committed[place] if place in committed else starts[place]
+            lag[place.topic] += max(0, ends[place].offset - done.offset)
         return lag
 
     def answers(self) -> bool:
+        # A client of its own: the shared one may be waiting for a broker that does not answer.
         try:
-            with self._admin() as admin:
-                admin.describe_cluster()
+            with _reachable():
+                _connected(KafkaAdminClient, **self._client).close()
         except BusUnavailable:
             return False
         return True
 
     def close(self) -> None:
-        """Nothing is held between calls."""
+        with self._lock, contextlib.suppress(KafkaError):
+            self._forget_admin()
 
 
 class KafkaLogProducer:
-    """An idempotent producer: a batch is sent, flushed, and every record's answer checked."""
+    """An idempotent producer that sends a round, waits for every answer, then the next.
+
+    Within one publish nothing of a key is sent after a record of that key that failed.
+    """
 
     def __init__(self, client: Mapping[str, Any]) -> None:
         self._client = client
         self._producer: Any = None
+        self._lock = threading.Lock()
 
     def publish(self, records: Sequence[Record]) -> Sequence[bool]:
         if not records:
             return ()
-        with _reachable():
-            if self._producer is None:
-                self._producer = KafkaProducer(
-                    **self._client,
-                    enable_idempotence=True,
-                    acks="all",
-                    linger_ms=1,
-                    batch_size=131_072,
-                    request_timeout_ms=5000,
-                    delivery_timeout_ms=SEND_TIMEOUT_SECONDS * 1000,
-                    max_block_ms=5000,
-                )
-            futures = [self._send(record) for record in records]
-        with contextlib.suppress(KafkaError):
-            self._producer.flush(timeout=SEND_TIMEOUT_SECONDS)
-        published = [f is not None and f.is_done and f.exception is None for f in futures]
-        if not all(published):
-            self.close()
-        return published
+        with self._lock:
+            with _reachable():
+                if self._producer is None:
+                    self._producer = self._connect()
+            missing = self._missing({record.topic for record in records})
+            if missing == {record.topic for record in records}:
+                self._close()
+                raise BusUnavailable(f"no such topic: {', '.join(sorted(missing))}")
+            held = {(record.topic, record.key) for record in records if record.topic in missing}
+            published: list[bool] = []
+            for part in _rounds(records):
+                sent, intact = self._send_round(part, held)
+                published += sent
+                if not intact:
+                    self._close()
+                    break
+        return published + [False] * (len(records) - len(published))
 
-    def _send(self, record: Record) -> Any:
+    def _connect(self) -> Any:
+        return _connected(
+            KafkaProducer,
+            **self._client,
+            allow_auto_create_topics=False,
+            enable_idempotence=True,
+            acks="all",
+            linger_ms=LINGER_MS,
+            batch_size=BATCH_BYTES,
+            max_request_size=RECORD_BYTES,
+            request_timeout_ms=REQUEST_MS,
+            delivery_timeout_ms=DELIVERY_MS,
+            max_block_ms=2000,
+        )
+
+    def _missing(self, topics: set[str]) -> set[str]:
+        missing: set[str] = set()
+        for topic in topics:
+            try:
+                self._producer.partitions_for(topic)
+            except KafkaError:
+                missing.add(topic)
+        return missing
+
+    def _send_round(
+        self, records: Sequence[Record], held: set[tuple[str, str]]
+    ) -> tuple[list[bool], bool]:
+        futures = [self._send(record, held) for record in records]
+        with contextlib.suppress(KafkaError):
+            self._producer.flush(timeout=FLUSH_SECONDS)
+        sent = [f is not None and f.is_done and f.exception is None for f in futures]
+        intact = all(ok for ok, future in zip(sent, futures, strict=True) if future is not None)
+        return sent, intact
+
+    def _send(self, record: Record, held: set[tuple[str, str]]) -> Any:
+        if (record.topic, record.key) in held:
+            return None
         try:
             return self._producer.send(
                 record.topic,
@@ -154,22 +282,44 @@ class KafkaLogProducer:
                 headers=[(name, value.encode()) for name, value in record.headers.items()],
             )
         except KafkaError:
+            held.add((record.topic, record.key))
             return None
 
     def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
             with contextlib.suppress(KafkaError):
                 producer.close(timeout=2)
 
 
+def _rounds(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
+    """The records in order, in parts of at most ROUND_BYTES or of one record."""
+    part: list[Record] = []
+    size = 0
+    for record in records:
+        weight = len(record.value) + len(record.key) * 4 + 100
+        weight += sum(len(name) + len(value) * 4 for name, value in record.headers.items())
+        if part and size + weight > ROUND_BYTES:
+            yield part
+            part, size = [], 0
+        part.append(record)
+        size += weight
+    yield part
+
+
 class KafkaLogConsumer:
     """A member of a group with explicit commits."""
 
     def __init__(self, client: Mapping[str, Any], group: str, topics: Sequence[str]) -> None:
-        self._consumer = KafkaConsumer(
+        self._consumer = _connected(
+            KafkaConsumer,
             *topics,
             **client,
+            allow_auto_create_topics=False,
             group_id=group,
             enable_auto_commit=False,
             auto_offset_reset="earliest",
@@ -179,29 +329,45 @@ class KafkaLogConsumer:
             heartbeat_interval_ms=2000,
             metadata_max_age_ms=10_000,
         )
+        self._done: dict[Any, int] = {}
+        """What is done but could not be committed while the group was being rearranged."""
 
     def poll(self, timeout: float) -> Sequence[Received]:
         with _reachable():
+            if self._done:
+                with contextlib.suppress(CommitFailedError, RebalanceInProgressError):
+                    self._commit_done()
             batches = self._consumer.poll(timeout_ms=int(timeout * 1000))
         return [self._received(item) for batch in batches.values() for item in batch]
 
     @staticmethod
     def _received(item: Any) -> Received:
-        headers = {name: value.decode() for name, value in item.headers}
-        key = (item.key or b"").decode(errors="replace")
-        record = Record(item.topic, key, item.value or b"", headers)
+        headers = {name: _text(value) for name, value in item.headers}
+        record = Record(item.topic, _text(item.key), item.value or b"", headers)
         return Received(record, item.partition, item.offset)
 
     def commit(self, records: Sequence[Received]) -> None:
-        done: dict[Any, int] = {}
+        mine = self._consumer.assignment()
+        lost: set[Any] = set()
         for item in records:
             place = TopicPartition(item.record.topic, item.partition)
-            done[place] = max(done.get(place, 0), item.offset + 1)
+            if place in mine:
+                self._done[place] = max(self._done.get(place, 0), item.offset + 1)
+            else:
+                lost.add(place)
         with _reachable():
-            self._consumer.commit(
-                {place: OffsetAndMetadata(offset, "", -1) for place, offset in done.items()},
-                timeout_ms=5000,
-            )
+            self._commit_done()
+        if lost:
+            raise PartitionLost(f"{len(lost)} partitions have a new owner")
+
+    def _commit_done(self) -> None:
+        mine = self._consumer.assignment()
+        self._done = {place: offset for place, offset in self._done.items() if place in mine}
+        self._consumer.commit(
+            {place: OffsetAndMetadata(offset, "", -1) for place, offset in self._done.items()},
+            timeout_ms=REQUEST_MS,
+        )
+        self._done = {}
 
     def rewind(self, records: Sequence[Received]) -> None:
         first: dict[Any, int] = {}
@@ -215,18 +381,19 @@ class KafkaLogConsumer:
 
     def idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
-        paused = self._consumer.assignment()
-        self._consumer.pause(*paused)
         try:
             while (left := deadline - time.monotonic()) > 0:
-                with _reachable():
-                    stray = self.poll(min(left, IDLE_POLL_SECONDS))
-                self.rewind(stray)
-                if stray:
-                    time.sleep(min(left, IDLE_POLL_SECONDS))
+                self._consumer.pause(*self._consumer.assignment())
+                # What was just assigned to this member is not paused yet and may be delivered.
+                self.rewind(self.poll(min(left, IDLE_POLL_SECONDS)))
         finally:
-            self._consumer.resume(*(paused & self._consumer.assignment()))
+            self._consumer.resume(*self._consumer.paused())
 
     def close(self) -> None:
-        with contextlib.suppress(KafkaError):
+        with contextlib.suppress(KafkaError, OSError, RuntimeError):
             self._consumer.close(autocommit=False, timeout_ms=2000)
+
+
+def _text(value: bytes | None) -> str:
+    """What others wrote, as text that a database takes."""
+    return (value or b"").decode(errors="replace").replace("\0", "\ufffd")

@@ -1,0 +1,1 @@
+"""How hotline is delivered and run: brokers, images, dashboards, load."""

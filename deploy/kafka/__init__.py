@@ -1,0 +1,1 @@
+"""Apache Kafka for tests, the benchmark and trying it by hand."""

@@ -1,0 +1,104 @@
+"""What the classifier's HTTP interface takes and gives."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+from shared.events import Alternative, Category, Demand, Priority
+from shared.text import Line, Words
+
+LeafSlug = Annotated[str, StringConstraints(pattern=r"^[a-z]+\.[a-z_]{1,40}$")]
+
+
+class Body(BaseModel):
+    """Base of all request bodies: unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Text(Body):
+    """A message to be classified."""
+
+    text: Words
+    title: Line | None = None
+
+
+class ClassifyQuestion(Body):
+    """One message, or many as `items`."""
+
+    text: Words | None = None
+    title: Line | None = None
+    items: Annotated[tuple[Text, ...], Field(min_length=1, max_length=500)] | None = None
+
+    @model_validator(mode="after")
+    def _one_or_many(self) -> "ClassifyQuestion":
+        if (self.text is None) == (self.items is None):
+            raise ValueError("either text or items")
+        if self.items is not None and self.title is not None:
+            raise ValueError("a title goes with its own text")
+        return self
+
+
+class ClassifyAnswer(BaseModel):
+    """What a message is about, how urgent it is, and why."""
+
+    leaf: str
+    category: Category
+    probability: float
+    abstained: bool
+    priority: Priority
+    alternatives: Sequence[Alternative]
+    reasons: Sequence[str]
+    demands: Sequence[Demand]
+    decided_by: str
+    model_version: str
+
+
+class ClassifyAnswers(BaseModel):
+    """The answers to `items`, in their order."""
+
+    items: Sequence[ClassifyAnswer]
+
+
+class ModelView(BaseModel):
+    """The model in use: its card and metrics, where it was trained here."""
+
+    version: str
+    threshold: float
+    card: Mapping[str, Any]
+    metrics: Mapping[str, Any]
+
+
+class ReviewItem(BaseModel):
+    """A ticket that waits for a person to say what it is about."""
+
+    number: str
+    text: str
+    title: str | None
+    received_at: datetime
+    guess: ClassifyAnswer
+
+
+class ReviewPage(BaseModel):
+    """Tickets to review, oldest first; `next` is the cursor of the following page."""
+
+    items: Sequence[ReviewItem]
+    next: str | None
+
+
+class ReviewAnswer(Body):
+    """A person's answer; without a priority the leaf's base priority holds."""
+
+    leaf: LeafSlug
+    priority: Priority | None = None
+
+
+class Reviewed(BaseModel):
+    """What now holds for the ticket."""
+
+    number: str
+    leaf: str
+    category: Category
+    priority: Priority

@@ -1,0 +1,129 @@
+"""What the router's HTTP interface takes and gives."""
+
+from collections.abc import Mapping, Sequence
+from datetime import date, datetime
+from typing import Annotated
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+
+from shared.events import (
+    CalendarName,
+    Case,
+    ClockKind,
+    Disposition,
+    Place,
+    Priority,
+    QueueItem,
+    Ticket,
+)
+from shared.text import Line, Note, Words
+
+UnitSlug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
+LeafSlug = Annotated[str, StringConstraints(pattern=r"^[a-z]+\.[a-z_]{1,40}$")]
+
+
+class Body(BaseModel):
+    """Base of all request bodies: unknown fields are an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class Point(Body):
+    """WGS-84 coordinates."""
+
+    lat: float = Field(ge=-90, le=90, strict=True, allow_inf_nan=False)
+    lon: float = Field(ge=-180, le=180, strict=True, allow_inf_nan=False)
+
+
+class RouteQuestion(Body):
+    """A ticket that does not exist yet: where would it go?"""
+
+    text: Words
+    leaf: LeafSlug
+    address: Line | None = None
+    location: Point | None = None
+    priority: Priority | None = None
+    accused_unit: UnitSlug | None = None
+    abstained: StrictBool = False
+    at: AwareDatetime | None = None
+
+
+class ClockPreview(BaseModel):
+    """A clock the case would have. `within` is the limit, `due_at` if it started at `at`."""
+
+    kind: ClockKind
+    within: str
+    calendar: CalendarName
+    due_at: datetime
+    provisional: bool
+
+
+class RouteAnswer(BaseModel):
+    """What the router would do. `lead_unit` names who acts next, be it only to decide."""
+
+    place: Place
+    disposition: Disposition
+    lead_unit: str | None
+    assist_units: Sequence[str]
+    clocks: Sequence[ClockPreview]
+    flags: Sequence[str]
+    reasons: Sequence[str]
+    policy_version: str
+
+
+class UnitView(BaseModel):
+    """A street, department, centre or utility."""
+
+    slug: str
+    name: str
+    kind: str
+    division_code: str
+
+
+class QueuePage(BaseModel):
+    """Entries of a unit's queue; `cursor` asks for what comes after them."""
+
+    unit: str
+    items: Sequence[QueueItem]
+    cursor: str
+
+
+class LogEntry(BaseModel):
+    """One change of a case."""
+
+    version: int
+    fact: str
+    actor: str
+    unit: str | None
+    note: str
+    detail: Mapping[str, str]
+    at: datetime
+
+
+class CaseView(BaseModel):
+    """A case with its ticket and everything that happened to it."""
+
+    case: Case
+    ticket: Ticket
+    log: Sequence[LogEntry]
+
+
+class CommandBody(Body):
+    """A command on a case; which fields it needs depends on the command.
+
+    `version` is the version of the case its sender saw: another one is refused (409).
+    """
+
+    unit: UnitSlug | None = None
+    version: Annotated[int, Field(strict=True, ge=1)] | None = None
+    note: Note = ""
+    approve: StrictBool | None = None
+    reason_code: Annotated[str, StringConstraints(max_length=60)] = ""
+    basis: Note = ""
+    proposed_owner: UnitSlug | None = None
+    plan: Note = ""
+    review_date: date | None = None
+    lead_unit: UnitSlug | None = None
+    assist_units: Annotated[tuple[UnitSlug, ...], Field(max_length=20)] | None = None
+    leaf: LeafSlug | None = None
+    priority: Priority | None = None

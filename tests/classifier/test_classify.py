@@ -1,0 +1,156 @@
+import time
+
+import pytest
+
+from services.classifier.classify import classify, classify_many
+from services.classifier.demands import split_demands
+from services.classifier.model import Model
+from shared.events import Category, Priority
+from shared.taxonomy import load_taxonomy
+
+WORKED_CASES: list[tuple[str, set[str], str | None]] = [
+    (
+        "喂8890吗，我们禧顺花园3号楼楼道里一股子煤气味儿，越来越冲，我妈都头疼了，你们快来人呐！",
+        {"safety.gas_leak"},
+        "P0",
+    ),
+    (
+        "闺女，我搁电梯里头关着呢，按铃没人搭理，我心脏不好……时代奥城，哪号楼？忘了，"
+        "就挨着那个幼儿园。",
+        {"safety.elevator_trapped"},
+        "P0",
+    ),
+    (
+        "我们金福里是老楼区，以前门口还有个看门的，这俩月人没了，楼道没人扫，5号楼6号楼当间儿"
+        "垃圾堆老高，我们卫生费照交呢。",
+        {"property.old_building_mgmt"},
+        "P3",
+    ),
+    (
+        "我们燕宇花园，房本上写的南开区，门口那条路污水冒了俩礼拜了，南开说不归他，"
+        "西青说没接手，到底谁管？",
+        {"grid.drainage_flooding"},
+        None,
+    ),
+    (
+        "宾水西道393号门口晚上全是烧烤摊，烟熏火燎的，你们南开管管。",
+        {"grid.street_order", "grid.env_nuisance"},
+        None,
+    ),
+    (
+        "路灯坏了好几天了，黑灯瞎火的，老太太都摔一跤了，赶紧给修！",
+        {"grid.street_lighting"},
+        None,
+    ),
+    (
+        "俩事儿啊：一个是我们保山南里消防通道让人装了地锁，消防车进不来；再一个我们那个老人食堂"
+        "关门了，我爸八十多了上哪吃饭去？",
+        {"safety.fire_hazard"},
+        "P1",
+    ),
+    (
+        "风荷园门口马路牙子边上一个井盖碎了，物业说是市政的，市政说是通信的，推来推去，"
+        "晚上真能掉进去人。",
+        {"grid.road_facility"},
+        "P1",
+    ),
+    (
+        "我们大园新居8号楼二十多户，外墙裂缝、屋里返潮，从23年反映到现在，物业看了就走，"
+        "再不解决我们就一块儿去区里。",
+        {"property.common_facility_repair"},
+        None,
+    ),
+    (
+        "你们一帮废物！电话打八遍了！@#￥…楼上漏水漏我一屋子你们管过吗！",
+        {"grid.dispute_mediation", "property.common_facility_repair"},
+        None,
+    ),
+    ("（无声）……（无声）", {"other.invalid_abusive"}, None),
+    ("向阳楼街道这边儿，小区停水一天了！", {"other.utility_supply"}, None),
+]
+
+
+@pytest.mark.parametrize(("text", "leaves", "priority"), WORKED_CASES)
+def test_the_handbooks_worked_cases(
+    model: Model, text: str, leaves: set[str], priority: str | None
+) -> None:
+    verdict = classify(model, text)
+    assert verdict.leaf in leaves
+    assert priority is None or verdict.priority == priority
+    assert verdict.category == load_taxonomy()[verdict.leaf].category
+
+
+def test_two_demands_in_one_call_are_two(model: Model) -> None:
+    demands = classify(model, WORKED_CASES[6][0]).demands
+    assert [demand.leaf for demand in demands] == ["safety.fire_hazard", "elderly.meal_service"]
+    assert "".join(demand.text for demand in demands) == WORKED_CASES[6][0]
+
+
+def test_one_demand_is_one_whatever_its_length(model: Model) -> None:
+    text = "路灯坏了，还有一个也坏了，另外那个路灯也不亮了，请尽快修好路灯。"
+    verdict = classify(model, text)
+    assert [demand.leaf for demand in verdict.demands] == [verdict.leaf]
+    assert verdict.demands[0].text == text
+
+
+def test_a_cut_loses_nothing_and_short_parts_stay() -> None:
+    assert split_demands("修灯，另外谢谢") == ("修灯，另外谢谢",)
+    parts = split_demands("一是小区门口的路灯一直不亮，二是楼下的垃圾好几天没有人来清运。")
+    assert len(parts) == 2
+
+
+@pytest.mark.parametrize("text", ["", "（无声）", "……", "喂，喂喂", "😀😀", "12345"])
+def test_silence_goes_to_a_person(model: Model, text: str) -> None:
+    verdict = classify(model, text)
+    assert (verdict.leaf, verdict.abstained) == ("other.invalid_abusive", True)
+    assert "回拨" in verdict.reasons[0]
+
+
+def test_what_no_machine_reads_goes_to_a_person(model: Model) -> None:
+    assert classify(model, "There is a fire in my flat, please help").abstained
+
+
+def test_abuse_alone_is_invalid(model: Model) -> None:
+    verdict = classify(model, "你们都是一帮废物，滚蛋！")
+    assert (verdict.leaf, verdict.abstained) == ("other.invalid_abusive", False)
+    assert verdict.decided_by == "rule"
+
+
+def test_an_old_fraud_is_no_emergency(model: Model) -> None:
+    verdict = classify(model, "前年我在网上被诈骗了三万元，派出所立案以后没有任何进展，请督促。")
+    assert verdict.category is Category.SAFETY
+    assert verdict.priority == Priority.P2
+    assert any("人工调高" in reason for reason in verdict.reasons)
+
+
+def test_danger_in_a_mild_matter_raises_it(model: Model) -> None:
+    assert classify(model, "路灯不亮").priority == Priority.P3
+    assert classify(model, "路灯杆漏电，孩子摸了一下手麻").priority == Priority.P1
+
+
+def test_the_reasons_name_rule_words_and_model(model: Model) -> None:
+    verdict = classify(model, "楼道里有煤气味")
+    assert verdict.decided_by == "rule"
+    assert "煤气味" in verdict.reasons[0]
+    assert "模型判断" in verdict.reasons[-1]
+
+
+def test_a_title_counts(model: Model) -> None:
+    with_title = classify(model, "请尽快处理，谢谢。", title="路灯不亮")
+    assert with_title.leaf == "grid.street_lighting"
+
+
+def test_many_are_answered_in_their_order(model: Model) -> None:
+    texts = [(None, text) for text, _, _ in WORKED_CASES] + [(None, ""), ("题", "路灯不亮")]
+    together = classify_many(model, texts)
+    assert together == [classify(model, text, title) for title, text in texts]
+    assert classify_many(model, []) == []
+
+
+@pytest.mark.parametrize(
+    "text", ["漏" * 100_000, "另外，" * 30_000, "煤气味" * 30_000, "\ud800\x00", "妈的" * 50_000]
+)
+def test_hostile_texts_are_answered_at_once(model: Model, text: str) -> None:
+    start = time.perf_counter()
+    assert classify(model, text).leaf in load_taxonomy()
+    assert time.perf_counter() - start < 2

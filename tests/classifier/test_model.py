@@ -1,0 +1,124 @@
+import time
+from pathlib import Path
+
+import pytest
+
+from services.classifier.corpus import Example, corpus_examples, vocabulary_examples, write_history
+from services.classifier.model import (
+    Model,
+    ModelError,
+    history_file,
+    load_or_train,
+    read_model,
+    train,
+    training_examples,
+    version_of,
+    write_model,
+)
+from shared.events import Priority
+from shared.taxonomy import load_taxonomy
+
+HOSTILE = [
+    "",
+    " ",
+    "😀🚒",
+    "\x00\x01\x02",
+    "\ud800",
+    "漏" * 100_000,
+    "The lift is broken",
+    "الماء مقطوع",
+    "لا" * 50_000,
+    "1234567890",
+    "'; DROP TABLE tickets; --",
+]
+
+
+@pytest.fixture(scope="module")
+def small() -> tuple[Example, ...]:
+    """Every fifth message: enough to train on, quick to train."""
+    return (*corpus_examples()[::5], *vocabulary_examples())
+
+
+def test_a_prediction_has_a_leaf_three_others_and_probabilities(model: Model) -> None:
+    (prediction,) = model.predict(["路灯坏了好几天了，黑灯瞎火的"])
+    assert prediction.leaf == "grid.street_lighting"
+    assert len(prediction.alternatives) == 3
+    chances = [prediction.probability, *(a.probability for a in prediction.alternatives)]
+    assert chances == sorted(chances, reverse=True)
+    assert sum(chances) <= 1.001
+    assert {a.leaf for a in prediction.alternatives} <= set(load_taxonomy())
+
+
+def test_one_by_one_and_together_are_the_same(model: Model) -> None:
+    texts = ["垃圾没人清", "停水了", "", "物业费涨价"] * 200
+    together = model.predict(texts)
+    assert together[:4] == [model.predict([text])[0] for text in texts[:4]]
+    assert together[4:8] == together[:4]
+
+
+@pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
+def test_any_string_gets_a_prediction_at_once(model: Model, text: str) -> None:
+    start = time.perf_counter()
+    (prediction,) = model.predict([text])
+    assert prediction.leaf in load_taxonomy()
+    assert 0 <= prediction.probability <= 1
+    assert time.perf_counter() - start < 0.5
+
+
+def test_no_texts_no_predictions(model: Model) -> None:
+    assert model.predict([]) == []
+
+
+def test_the_same_corpus_trains_the_same_model(small: tuple[Example, ...]) -> None:
+    texts = [example.text for example in small[:200]]
+    first, second = train(small), train(small)
+    assert first.version == second.version
+    assert first.threshold == second.threshold
+    assert first.predict(texts) == second.predict(texts)
+
+
+def test_another_corpus_is_another_version(small: tuple[Example, ...]) -> None:
+    assert version_of(small) != version_of(small[1:])
+    changed = (Example(small[0].text, small[0].leaf, Priority.P0), *small[1:])
+    assert version_of(small) != version_of(changed)
+
+
+def test_a_stored_model_predicts_as_before(model: Model, tmp_path: Path) -> None:
+    path = tmp_path / "model.skops"
+    write_model(model, path)
+    again = read_model(path)
+    texts = ["楼上漏水", "没有路灯", "被骗了"]
+    assert again.predict(texts) == model.predict(texts)
+    assert (again.version, again.threshold) == (model.version, model.threshold)
+    assert [p.name for p in tmp_path.iterdir()] == ["model.skops"]
+
+
+def test_the_model_is_built_once_and_then_read(model: Model, model_home: Path) -> None:
+    (stored,) = model_home.glob("model-*.skops")
+    written = stored.stat().st_mtime_ns
+    start = time.perf_counter()
+    assert load_or_train(model_home).version == model.version
+    assert time.perf_counter() - start < 3
+    assert stored.stat().st_mtime_ns == written
+
+
+def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "model.skops"
+    path.write_bytes(b"PK\x03\x04 not a model")
+    with pytest.raises(ModelError):
+        read_model(path)
+
+
+def test_a_history_given_once_is_learned_by_every_later_model(tmp_path: Path) -> None:
+    kept = Example("一条历史工单", "grid.greening", Priority.P3)
+    write_history([kept], history_file(tmp_path))
+    assert kept in training_examples(tmp_path)
+    assert version_of(training_examples(tmp_path)) != version_of(training_examples(tmp_path / "x"))
+
+
+def test_ten_thousand_texts_take_seconds(model: Model) -> None:
+    """The aim is one second on a quiet core; a busy machine gets four."""
+    texts = ["某小区三号楼楼道灯坏了一个多月，物业说没钱换，晚上老人上下楼都摸黑，" * 5] * 2000
+    start = time.perf_counter()
+    model.predict(texts)
+    assert time.perf_counter() - start < 0.8
