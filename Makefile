@@ -1,0 +1,51 @@
+# Everything here works from a bare checkout with Python 3.11 or newer.
+PYTHON ?= python3
+VENV ?= .venv
+PY := $(VENV)/bin/python
+INSTALLED := $(VENV)/.installed
+ROLE ?= operator
+FORMAT ?= text
+
+.DEFAULT_GOAL := help
+.PHONY: help install run test lint demo token evaluate train bench schemas
+
+help: ## show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
+
+$(INSTALLED): requirements.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "hotline needs Python 3.11 or newer: make PYTHON=python3.11 …")'
+	$(PYTHON) -m venv $(VENV)
+	$(PY) -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements.lock
+	@touch $@
+
+install: $(INSTALLED) ## make the virtual environment from the lock file
+
+run: $(INSTALLED) ## start the three services here, until Ctrl-C
+	@exec $(PY) -m deploy.run
+
+test: $(INSTALLED) ## run all tests; those on Kafka where Java 17 and Maven are found
+	$(PY) -m pytest -q
+
+lint: $(INSTALLED) ## style, types and import rules
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports
+
+demo: $(INSTALLED) ## send sample tickets and show where each went and why
+	@$(PY) -m deploy.demo
+
+token: $(INSTALLED) ## print a token: ROLE=operator|unit|dispatcher|supervisor|system [UNIT=slug] [NAME=…]
+	@$(PY) -m deploy.token "$(ROLE)" $(if $(UNIT),--unit "$(UNIT)") $(if $(NAME),--name "$(NAME)")
+
+evaluate: $(INSTALLED) ## judge the classifier: DATA=file.csv [FORMAT=json]
+	@$(PY) -m services.classifier.evaluate --data "$(DATA)" --format "$(FORMAT)"
+
+train: $(INSTALLED) ## train from the corpus [and DATA=history.csv]
+	@$(PY) -m services.classifier.train $(if $(DATA),--data "$(DATA)")
+
+bench: $(INSTALLED) ## measure throughput and latency, at most five minutes
+	@$(PY) -m deploy.load.bench
+
+schemas: $(INSTALLED) ## write the events' JSON Schemas and AsyncAPI document to deploy/events
+	@$(PY) -m deploy.events.generate
