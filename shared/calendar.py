@@ -10,11 +10,10 @@ aware; results are UTC.
 import csv
 import hashlib
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -227,7 +226,7 @@ def subtract_working_time(calendar: Calendar, end: datetime, amount: timedelta) 
         return _utc(end)
     day = _utc(end).astimezone(SHANGHAI).date()
     while True:
-        for opens, closes in reversed(tuple(_sessions_of(calendar, day))):
+        for opens, closes in reversed(_sessions_of(calendar, day)):
             ends = min(closes, end)
             if ends - opens >= left:
                 return _utc(ends - left)
@@ -247,13 +246,18 @@ def working_time_between(calendar: Calendar, start: datetime, end: datetime) -> 
     return total
 
 
-def _sessions_of(calendar: Calendar, day: date) -> Iterator[tuple[datetime, datetime]]:
-    if is_working_day(calendar, day):
-        for opens, closes in calendar.sessions:
-            yield (
-                datetime.combine(day, opens, SHANGHAI).astimezone(UTC),
-                datetime.combine(day, closes, SHANGHAI).astimezone(UTC),
-            )
+@lru_cache(maxsize=4096)
+def _sessions_of(calendar: Calendar, day: date) -> tuple[tuple[datetime, datetime], ...]:
+    """The working sessions of a day, in UTC; remembered, for deadlines ask again and again."""
+    if not is_working_day(calendar, day):
+        return ()
+    return tuple(
+        (
+            datetime.combine(day, opens, SHANGHAI).astimezone(UTC),
+            datetime.combine(day, closes, SHANGHAI).astimezone(UTC),
+        )
+        for opens, closes in calendar.sessions
+    )
 
 
 def _deadline(calendar: Calendar, start: datetime, due_at: datetime) -> Deadline:

@@ -8,6 +8,8 @@ messages of its key wait behind it.
 """
 
 import threading
+import time
+import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,13 +20,15 @@ import structlog
 from shared.bus import Bus, BusUnavailable, Consumer, PartitionLost, Received
 from shared.database import Database, Writer, is_transient
 from shared.envelope import CURRENT_TRACE, Malformed, Message, parse
-from shared.messaging import admit, park, parked_keys
+from shared.messaging import admit, handled_before, park, parked_keys
 from shared.metrics import CONSUMER_RUNNING, DEAD_LETTERS, HANDLE_SECONDS, HANDLED, RETRIES
 
 Handler = Callable[[Writer, Sequence[Message]], None]
 """Applies messages in a transaction; raising rolls all of it back."""
 
 POLL_SECONDS: Final = 0.5
+IDLE_SECONDS: Final = 0.25
+"""How long a consumer that waits takes to see that it should stop."""
 log = structlog.get_logger()
 
 
@@ -130,7 +134,7 @@ class ConsumerLoop(threading.Thread):
                     "batch_rolled_back", consumer=self.name, error=str(error).split("\n")[0]
                 )
                 consumer.rewind(batch)
-                consumer.idle(pause)
+                self._idle(consumer, pause)
                 pause = min(pause * 2, self._patience.back_off[1])
                 continue
             pause = self._patience.back_off[0]
@@ -138,6 +142,11 @@ class ConsumerLoop(threading.Thread):
                 consumer.commit(batch)
             except PartitionLost as error:
                 log.info("partition_lost", consumer=self.name, reason=str(error))
+
+    def _idle(self, consumer: Consumer, seconds: float) -> None:
+        deadline = time.monotonic() + seconds
+        while not self._stopping.is_set() and (left := deadline - time.monotonic()) > 0:
+            consumer.idle(min(left, IDLE_SECONDS))
 
     def handle(self, batch: Sequence[Received]) -> None:
         """Store the effects of a batch once; a repeated batch changes nothing.
@@ -158,16 +167,17 @@ class ConsumerLoop(threading.Thread):
 
     def _apply(self, writer: Writer, batch: Sequence[Received]) -> int:
         group = self._subscription.group
-        messages: list[Message] = []
         blocked = parked_keys(writer, group, (item.record.key for item in batch))
-        for item in batch:
-            message = parse(item)
-            if message is None:
-                continue
-            if message.key in blocked:
-                self._park(writer, item, "behind_parked", "an earlier event of this key is parked")
-            else:
-                messages.append(message)
+        parsed = [(item, message) for item in batch if (message := parse(item)) is not None]
+        behind = [(item, message) for item, message in parsed if message.key in blocked]
+        if behind:
+            known = handled_before(writer, group, [message.id for _, message in behind])
+            for item, message in behind:
+                if message.id not in known:
+                    self._park(
+                        writer, item, "behind_parked", "an earlier event of this key is parked"
+                    )
+        messages = [message for _, message in parsed if message.key not in blocked]
         fresh = admit(writer, group, [message.id for message in messages])
         todo = [message for message in messages if message.id in fresh]
         if todo:
@@ -195,10 +205,16 @@ class ConsumerLoop(threading.Thread):
         raise AssertionError("no attempt was made")
 
     def _give_up_on(self, item: Received, reason: str, error: Exception, attempts: int) -> int:
-        sentence = (
-            f"{type(error).__name__}: {error}" if reason == "malformed" else type(error).__name__
+        # An error's sentence may quote the ticket, so only ours, and where it was raised, is told.
+        sentence = str(error) if isinstance(error, Malformed) else type(error).__name__
+        log.error(
+            "message_parked",
+            consumer=self.name,
+            key=item.record.key,
+            reason=reason,
+            error=sentence,
+            where="".join(traceback.format_tb(error.__traceback__)[-3:]),
         )
-        log.exception("message_parked", consumer=self.name, key=item.record.key, reason=reason)
         with self._database.writing() as writer:
             self._park(writer, item, reason, sentence, attempts)
         self._parked_in_a_row += 1
@@ -209,7 +225,7 @@ class ConsumerLoop(threading.Thread):
     def _park(
         self, writer: Writer, item: Received, reason: str, error: str, attempts: int = 0
     ) -> None:
-        park(
+        parked = park(
             writer,
             self._subscription.group,
             item,
@@ -218,4 +234,5 @@ class ConsumerLoop(threading.Thread):
             attempts=attempts,
             now=datetime.now(UTC),
         )
-        DEAD_LETTERS.labels(self._subscription.group, reason).inc()
+        if parked:
+            DEAD_LETTERS.labels(self._subscription.group, reason).inc()

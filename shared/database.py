@@ -14,6 +14,7 @@ import psycopg
 from alembic import command
 from alembic.config import Config
 from psycopg import sql
+from pydantic_core import to_json
 from sqlalchemy import URL, Executable, create_engine, text
 from sqlalchemy.engine import Engine, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
@@ -104,6 +105,14 @@ class Database:
     def close(self) -> None:
         """Give back all connections."""
         self.engine.dispose()
+
+
+def as_json(values: Sequence[Any]) -> str:
+    """Many values, payload models among them, as one parameter for PostgreSQL's JSON functions.
+
+    Several times cheaper than an array for each column, whose every element the driver quotes.
+    """
+    return to_json(values).decode()
 
 
 def is_transient(error: BaseException) -> bool:

@@ -97,4 +97,4 @@ def parse(received: Received) -> Message | None:
         places = ", ".join(".".join(map(str, e["loc"])) or "payload" for e in error.errors())
         raise Malformed(f"payload does not fit {headers['ce_type']}: {places}") from error
     except ValueError as error:
-        raise Malformed(f"header does not parse: {error}") from error
+        raise Malformed("header ce_id or ce_time does not parse") from error

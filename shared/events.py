@@ -295,7 +295,7 @@ class Case(Payload):
     leaf: str
     category: Category
     place: Place
-    lead_unit: str | None
+    lead_unit: str | None = None
     desk: str | None = None
     assist_units: tuple[str, ...] = ()
     clocks: tuple[ClockView, ...] = ()

@@ -7,6 +7,7 @@ own database.
 
 from collections.abc import Iterable, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID, uuid4
 
 from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Text, text, update
@@ -18,6 +19,8 @@ from shared.database import Reader, Writer
 from shared.envelope import CURRENT_TRACE, Event
 from shared.events import DEAD_LETTERED, DEADLETTER, DeadLetter
 
+ORIGINAL_CHARACTERS: Final = 200_000
+"""How much of a message its dead letter quotes: whatever came in, the letter can be sent."""
 OUTBOX_COLUMNS = ("event_id", "topic", "key", "type", "time", "trace", "payload")
 
 
@@ -97,6 +100,18 @@ def admit(writer: Writer, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
     return set(rows.scalars())
 
 
+def handled_before(reader: Reader, consumer: str, ids: Sequence[UUID]) -> set[UUID]:
+    """Those messages that stand in the consumer's inbox."""
+    rows = reader.execute(
+        text(
+            "SELECT event_id FROM inbox"
+            " WHERE consumer = :consumer AND event_id = ANY(CAST(:ids AS uuid[]))"
+        ),
+        {"consumer": consumer, "ids": list(ids)},
+    )
+    return set(rows.scalars())
+
+
 def parked_keys(reader: Reader, consumer: str, keys: Iterable[str]) -> set[str]:
     """Those of `keys` that have a parked message, so that later ones must wait behind it."""
     rows = reader.execute(
@@ -118,10 +133,10 @@ def park(
     error: str,
     attempts: int,
     now: datetime,
-) -> None:
+) -> bool:
     """Keep a message for replay and publish it to the dead-letter topic, in one transaction.
 
-    A message that is redelivered after being parked is not parked twice.
+    A message that is redelivered after being parked is not parked twice; then False.
     """
     record = received.record
     inserted = writer.execute(
@@ -144,7 +159,7 @@ def park(
         .returning(col(DeadLetterRow.id))
     ).first()
     if inserted is None:
-        return
+        return False
     letter = DeadLetter(
         consumer=consumer,
         topic=record.topic,
@@ -157,9 +172,10 @@ def park(
         error=error,
         attempts=attempts,
         at=now,
-        original=record.value.decode(errors="replace"),
+        original=record.value.decode(errors="replace")[:ORIGINAL_CHARACTERS],
     )
     emit(writer, [Event(DEADLETTER, DEAD_LETTERED, record.key, letter, now)])
+    return True
 
 
 def waiting(reader: Reader, consumer: str | None = None) -> Sequence[DeadLetterRow]:
@@ -170,10 +186,35 @@ def waiting(reader: Reader, consumer: str | None = None) -> Sequence[DeadLetterR
     return reader.execute(query.order_by(col(DeadLetterRow.id))).scalars().all()
 
 
+def next_waiting(writer: Writer, consumer: str, key: str) -> DeadLetterRow | None:
+    """The oldest parked message of a key, held against other replays by its row's lock."""
+    query = (
+        select(DeadLetterRow)
+        .where(
+            DeadLetterRow.consumer == consumer,
+            DeadLetterRow.key == key,
+            col(DeadLetterRow.replayed_at).is_(None),
+        )
+        .order_by(col(DeadLetterRow.id))
+        .limit(1)
+        .with_for_update()
+    )
+    return writer.execute(query).scalars().first()
+
+
 def mark_replayed(writer: Writer, letter: DeadLetterRow, now: datetime) -> None:
     """Say that a parked message has been handled after all."""
     writer.execute(
         update(DeadLetterRow).where(col(DeadLetterRow.id) == letter.id).values(replayed_at=now)
+    )
+
+
+def mark_failed(writer: Writer, letter_id: int, error: str) -> None:
+    """Say that a parked message could not be handled this time either, and why."""
+    writer.execute(
+        update(DeadLetterRow)
+        .where(col(DeadLetterRow.id) == letter_id)
+        .values(attempts=col(DeadLetterRow.attempts) + 1, error=error)
     )
 
 

@@ -73,9 +73,7 @@ class Problem(Exception):
             "detail": self.detail,
             **self.members,
         }
-        return JSONResponse(
-            body, self.status, headers=self.headers, media_type=MEDIA_TYPE
-        )
+        return JSONResponse(body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
 class ProblemDocument(BaseModel):

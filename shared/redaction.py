@@ -36,9 +36,7 @@ _PLATE: Final = re.compile(
     rf"[{_PROVINCES}][ ]?[A-HJ-NP-Za-hj-np-zＡ-Ｚａ-ｚ][ ·•.．\-－]?[{_PLATE_CHARS}]{{4,5}}"
     rf"[{_PLATE_CHARS}挂学警港澳](?![{_ALNUM}])"
 )
-_RUN: Final = re.compile(
-    rf"\+?[{_WRITTEN}{_HAN}](?:{_GAP}{{0,3}}[{_WRITTEN}{_HAN}xXＸ]){{6,}}"
-)
+_RUN: Final = re.compile(rf"\+?[{_WRITTEN}{_HAN}](?:{_GAP}{{0,3}}[{_WRITTEN}{_HAN}xXＸ]){{6,}}")
 """Digits with the gaps people leave; looked at as groups, see `_secrets`."""
 _GROUP: Final = re.compile(rf"(?:[{_WRITTEN}]+|[{_HAN}]+)[xXＸ]?")
 

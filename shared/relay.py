@@ -22,6 +22,14 @@ BATCH: Final = 500
 IDLE_SECONDS: Final = (0.02, 0.2)
 """How long to wait for a wake-up when the outbox is empty: right after work, and later."""
 RETRY_SECONDS: Final = (0.1, 5.0)
+ELECTION_SECONDS: Final = 1.0
+NOTICE_DEATH: Final = text(
+    "SELECT set_config('tcp_keepalives_idle', '5', false),"
+    " set_config('tcp_keepalives_interval', '2', false),"
+    " set_config('tcp_keepalives_count', '3', false)"
+)
+"""Lets the server free the lock within seconds when the machine that relayed is gone."""
+ELECT: Final = text("SELECT pg_try_advisory_lock(hashtext('hotline.relay'))")
 
 log = structlog.get_logger()
 
@@ -38,6 +46,7 @@ class Relay(threading.Thread):
         self._service = service
         self._database = database
         self._producer: Producer = bus.producer()
+        self._pause = RETRY_SECONDS[0]
         self._woken = threading.Event()
         self._stopping = threading.Event()
 
@@ -52,28 +61,37 @@ class Relay(threading.Thread):
         self.join(timeout=10)
 
     def run(self) -> None:
-        pause = RETRY_SECONDS[0]
         while not self._stopping.is_set():
             try:
                 self._bus.ensure_topics(self._topics)
                 with self._database.engine.connect() as connection:
                     self._relay_while_elected(connection)
-                pause = RETRY_SECONDS[0]
             except (BusUnavailable, DBAPIError) as error:
                 BUS_UP.labels(self._service).set(not isinstance(error, BusUnavailable))
-                log.warning("relay_waits", service=self._service, error=str(error), retry_in=pause)
-                self._stopping.wait(pause)
-                pause = min(pause * 2, RETRY_SECONDS[1])
+                reason = str(error).split("\n")[0]
+                log.warning(
+                    "relay_waits", service=self._service, error=reason, retry_in=self._pause
+                )
+                self._wait_longer()
+            except Exception:
+                # Whatever it is, the events stay in the outbox, and giving up would help nobody.
+                log.exception("relay_failed", service=self._service, retry_in=self._pause)
+                self._wait_longer()
         self._producer.close()
 
+    def _wait_longer(self) -> None:
+        self._stopping.wait(self._pause)
+        self._pause = min(self._pause * 2, RETRY_SECONDS[1])
+
     def _relay_while_elected(self, connection: Connection) -> None:
-        lock = text("SELECT pg_try_advisory_lock(hashtext('hotline.relay'))")
-        while not connection.execute(lock).scalar():
-            connection.rollback()
-            if self._stopping.wait(1.0):
-                return
+        connection.execute(NOTICE_DEATH)
         connection.commit()
         try:
+            while not connection.execute(ELECT).scalar():
+                connection.rollback()
+                if self._stopping.wait(ELECTION_SECONDS):
+                    return
+            connection.commit()
             self._relay(connection)
         finally:
             connection.invalidate()
@@ -87,6 +105,7 @@ class Relay(threading.Thread):
             else:
                 self._woken.wait(idle)
                 idle = min(idle * 1.5, IDLE_SECONDS[1])
+            self._pause = RETRY_SECONDS[0]
 
     def relay_once(self, connection: Connection) -> int:
         """Publish the oldest events and delete those the bus took; how many rows were read.

@@ -21,11 +21,12 @@ import uvicorn
 from fastapi import APIRouter
 
 from shared.auth import Authority
-from shared.bus import Bus
+from shared.bus import Bus, BusUnavailable
 from shared.bus.connect import connect_bus
 from shared.bus.embedded import EmbeddedBus
 from shared.consume import ConsumerLoop, Subscription
 from shared.database import Database, migrate
+from shared.deadletter_commands import deadletter_commands
 from shared.events import CASES, CLASSIFICATIONS, DEADLETTER, TICKETS, WHISTLES
 from shared.logs import configure_logs
 from shared.messaging import backlog, prune_inbox
@@ -138,16 +139,42 @@ def prepare(settings: Settings, service: str) -> None:
         ensure_database(settings, "bus")
 
 
+def all_topics(service: Service, settings: Settings) -> Mapping[str, int]:
+    """The topics a service works with, with their partitions."""
+    return {**standing_topics(settings), **service.topics(settings)}
+
+
+def runtime_of(service: Service, settings: Settings) -> Runtime:
+    """The parts a service works with, connected but not started."""
+    database = Database(database_url(settings, service.name))
+    bus = connect_bus(settings)
+    relay = Relay(service.name, database, bus, all_topics(service, settings))
+    return Runtime(settings, database, bus, Authority(settings), relay)
+
+
+@contextlib.contextmanager
+def consumers_of(
+    service: Service, settings: Settings
+) -> Iterator[tuple[Database, Sequence[Subscription]]]:
+    """A service's database and consumers without their threads, for a command."""
+    runtime = runtime_of(service, settings)
+    parts = service.build(runtime)
+    try:
+        yield runtime.database, parts.subscriptions
+    finally:
+        parts.close()
+        runtime.bus.close()
+        runtime.database.close()
+
+
 class Running:
     """A started service: threads while inside the context, a FastAPI application to serve."""
 
     def __init__(self, service: Service, settings: Settings, *, workers: bool, api: bool) -> None:
         self._service = service
-        topics = {**standing_topics(settings), **service.topics(settings)}
-        database = Database(database_url(settings, service.name))
-        bus = connect_bus(settings)
-        relay = Relay(service.name, database, bus, topics)
-        self.runtime = Runtime(settings, database, bus, Authority(settings), relay)
+        topics = all_topics(service, settings)
+        self.runtime = runtime_of(service, settings)
+        database, bus, relay = self.runtime.database, self.runtime.bus, self.runtime.relay
         self.parts = service.build(self.runtime)
         self._loops = [
             ConsumerLoop(subscription, bus, database, topics, relay.wake)
@@ -202,10 +229,11 @@ class Running:
             OUTBOX_AGE_SECONDS.labels(name).set(age)
             PARKED.labels(name).set(parked)
             self.parts.measure()
-        for subscription in self.parts.subscriptions:
-            lag = self.runtime.bus.lag(subscription.group, subscription.topics)
-            for topic, records in lag.items():
-                CONSUMER_LAG.labels(subscription.group, topic).set(records)
+        with contextlib.suppress(BusUnavailable):  # BUS_UP says it already
+            for subscription in self.parts.subscriptions:
+                lag = self.runtime.bus.lag(subscription.group, subscription.topics)
+                for topic, records in lag.items():
+                    CONSUMER_LAG.labels(subscription.group, topic).set(records)
         return False
 
     def _keep_house(self) -> bool:
@@ -269,4 +297,11 @@ def command_line(service: Service) -> typer.Typer:
         """Bring the service's database to its newest schema."""
         prepare(load_settings(), service.name)
 
+    cli.add_typer(
+        deadletter_commands(
+            lambda: Database(database_url(load_settings(), service.name)),
+            lambda: consumers_of(service, load_settings()),
+        ),
+        name="deadletters",
+    )
     return cli

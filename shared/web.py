@@ -11,6 +11,7 @@ import uuid
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import structlog
@@ -19,19 +20,22 @@ from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import problems
 from shared.auth import Authority, Principal, Role
+from shared.calendar import SHANGHAI
 from shared.envelope import CURRENT_TRACE, new_trace
 from shared.metrics import HTTP_REQUESTS, HTTP_SECONDS
-from shared.problems import Problem
+from shared.problems import Problem, not_found
 
 MAX_BODY_BYTES: Final = 1_000_000
 TRACEPARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 REQUEST_ID: Final = re.compile(rb"[A-Za-z0-9._-]{1,64}")
+RECORD_NUMBER: Final = re.compile(r"[A-Za-z0-9-]{1,40}")
 
 BEARER: Final = HTTPBearer(
     bearerFormat="JWT", description="make token ROLE=operator", auto_error=False
@@ -40,6 +44,7 @@ BEARER: Final = HTTPBearer(
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
+Shown = TypeVar("Shown", bound=BaseModel)
 Check = Callable[[], bool]
 
 
@@ -63,9 +68,9 @@ class GuardedRoute(APIRoute):
         async def guarded(request: Request) -> Response:
             authority: Authority = request.app.state.authority
             header = request.headers.get("authorization")
-            caller = authority.remembered(header) or await run_in_threadpool(
-                authority.authenticate, header
-            )
+            caller = authority.remembered(header)
+            if caller is None:
+                caller = await run_in_threadpool(authority.authenticate, header)
             if caller.role not in roles:
                 raise Problem(403, "您的身份不能进行此操作")
             request.state.caller = caller
@@ -107,6 +112,38 @@ async def _caller(request: Request) -> Principal:
 
 Caller = Annotated[Principal, Depends(_caller)]
 """The authorised caller of an endpoint."""
+
+
+async def _record_number(number: str) -> str:
+    if not RECORD_NUMBER.fullmatch(number):
+        raise not_found()
+    return number
+
+
+RecordNumber = Annotated[str, Depends(_record_number)]
+"""The `{number}` of a path; one that no record can have is not found like any other."""
+
+
+def local_times(shown: Shown) -> Shown:
+    """A copy in which every instant, however deep, has the offset of Asia/Shanghai.
+
+    Events carry UTC; people and their programs read the time on the wall.
+    """
+    return shown.model_copy(
+        update={name: _local(getattr(shown, name)) for name in type(shown).model_fields}
+    )
+
+
+def _local(value: Any) -> Any:
+    match value:
+        case datetime():
+            return value.astimezone(SHANGHAI)
+        case BaseModel():
+            return local_times(value)
+        case tuple() | list():
+            return type(value)(map(_local, value))
+        case _:
+            return value
 
 
 @dataclass(frozen=True)

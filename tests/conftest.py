@@ -1,5 +1,7 @@
 """Real parts for the tests: one PostgreSQL for the session, databases of its own for a test."""
 
+import contextlib
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,13 +13,23 @@ from psycopg import sql
 from shared.postgres import libpq, running_server, server_url
 from shared.settings import Settings
 
+pytest_plugins = ["tests.kafka_fixtures"]
+
 
 @pytest.fixture(scope="session")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Settings]:
+def server() -> Iterator[Settings]:
     """Settings of a running embedded PostgreSQL that all tests share."""
-    settings = Settings(home=tmp_path_factory.mktemp("home"))
-    with running_server(settings):
-        yield settings
+    with public_home() as home, running_server(Settings(home=home)):
+        yield Settings(home=home)
+
+
+@contextlib.contextmanager
+def public_home() -> Iterator[Path]:
+    """A temporary home that PostgreSQL's own user may enter, unlike pytest's folders."""
+    with tempfile.TemporaryDirectory(prefix="hotline-") as folder:
+        home = Path(folder)
+        home.chmod(0o755)
+        yield home
 
 
 def own_databases(server: Settings, home: Path) -> Settings:

@@ -45,7 +45,7 @@ def documents() -> dict[str, Schema]:
         schema_file(model): {
             "$schema": "https://json-schema.org/draft/2020-12/schema",
             "$id": f"urn:hotline:payload:{model.__name__}:v1",
-            **model.model_json_schema(mode="serialization"),
+            **model.model_json_schema(mode="validation"),
         }
         for model in PAYLOADS.values()
     }

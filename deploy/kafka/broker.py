@@ -34,6 +34,7 @@ JARS_VARIABLE: Final = "HOTLINE_KAFKA_JARS"
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
 HEAP: Final = {1: ("-Xms256m", "-Xmx512m"), 3: ("-Xms128m", "-Xmx256m")}
+GUARD: Final = 'read _; kill -KILL "$1"; rm -rf "$2"'
 POM: Final = Path(__file__).with_name("pom.xml")
 
 PROPERTIES: Final = """
@@ -103,8 +104,10 @@ def fetch_jars() -> Path:
 def _copy_dependencies(folder: Path) -> None:
     with tempfile.TemporaryDirectory(dir=folder.parent) as unfinished:
         maven = subprocess.run(
-            ["mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"]
-            + [f"-DoutputDirectory={unfinished}", "-DincludeScope=runtime"],
+            [
+                *("mvn", "-q", "-B", "-f", str(POM), "dependency:copy-dependencies"),
+                *(f"-DoutputDirectory={unfinished}", "-DincludeScope=runtime"),
+            ],
             capture_output=True,
             text=True,
             check=False,
@@ -129,7 +132,9 @@ def _complete(folder: Path) -> bool:
 class Broker:
     """One broker, also a controller: its folder, its ports, and its process while it runs."""
 
-    def __init__(self, node: int, folder: Path, ports: tuple[int, int], java: Sequence[str]) -> None:
+    def __init__(
+        self, node: int, folder: Path, ports: tuple[int, int], java: Sequence[str]
+    ) -> None:
         self.node = node
         self.port, self.controller_port = ports
         self._java = java
@@ -181,8 +186,7 @@ class Broker:
             )
         # The guard reads a pipe that only this process holds: when it ends, so does the broker.
         self._guard = subprocess.Popen(
-            ["sh", "-c", 'read _; kill -KILL "$1"; rm -rf "$2"', "guard"]
-            + [str(self._process.pid), str(self._folder.parent)],
+            ["sh", "-c", GUARD, "guard", str(self._process.pid), str(self._folder.parent)],
             stdin=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
             start_new_session=True,

@@ -1,12 +1,14 @@
 """The classifier over HTTP: previews, the taxonomy, the model, and the review queue."""
 
 import json
+import re
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime
-from pathlib import Path as FilePath
-from typing import Annotated, Any
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Annotated, Any, Final
 
-from fastapi import Depends, Path, Query, Request
+from fastapi import Depends, Query, Request
+from sqlalchemy import tuple_
 from sqlmodel import col, select
 
 from services.classifier.classify import Verdict, classify_many
@@ -24,7 +26,6 @@ from services.classifier.handling import PERSON, event_of, keep
 from services.classifier.model import Model
 from services.classifier.tables import ReviewRow, VerdictRow
 from shared.auth import Role
-from shared.calendar import SHANGHAI
 from shared.database import Database
 from shared.events import Classification
 from shared.messaging import emit
@@ -32,9 +33,10 @@ from shared.metrics import CLASSIFIED as CLASSIFIED_COUNT
 from shared.problems import Problem, not_found
 from shared.relay import Relay
 from shared.taxonomy import Leaf, load_taxonomy
-from shared.web import Caller, allow, api_router
+from shared.web import Caller, RecordNumber, allow, api_router, local_times
 
-Number = Annotated[str, Path(max_length=40)]
+EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+CURSOR: Final = re.compile(r"([0-9]{1,17})\.([A-Za-z0-9-]{1,40})")
 
 
 @dataclass(frozen=True)
@@ -43,7 +45,7 @@ class Bench:
 
     database: Database
     model: Model
-    home: FilePath
+    home: Path
     relay: Relay
 
 
@@ -97,24 +99,27 @@ def reviews(
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ReviewPage:
-    """Tickets the classifier was not sure of, oldest first."""
-    query = select(VerdictRow).where(col(VerdictRow.abstained))
+    """Tickets the classifier was not sure of; those that wait longest come first."""
+    order = col(VerdictRow.decided_at), col(VerdictRow.number)
+    query = select(VerdictRow).where(col(VerdictRow.abstained)).order_by(*order).limit(limit + 1)
     if cursor is not None:
-        query = query.where(col(VerdictRow.number) > cursor)
+        query = query.where(tuple_(*order) > tuple_(*_position(cursor)))
     with bench.database.reading() as reader:
-        rows = (
-            reader.execute(query.order_by(col(VerdictRow.number)).limit(limit + 1)).scalars().all()
-        )
+        rows = reader.execute(query).scalars().all()
     page = rows[:limit]
-    return ReviewPage(
-        items=[_item(row.said()) for row in page],
-        next=page[-1].number if len(rows) > limit else None,
+    return local_times(
+        ReviewPage(
+            items=[_item(row.said()) for row in page],
+            next=_cursor(page[-1]) if len(rows) > limit else None,
+        )
     )
 
 
 @router.post("/reviews/{number}", status_code=201)
 @allow(Role.DISPATCHER)
-def review(number: Number, answer: ReviewAnswer, bench: Classifier, caller: Caller) -> Reviewed:
+def review(
+    number: RecordNumber, answer: ReviewAnswer, bench: Classifier, caller: Caller
+) -> Reviewed:
     """Say what a ticket is about: the answer goes out as its classification and is kept."""
     leaf = load_taxonomy().get(answer.leaf)
     if leaf is None:
@@ -168,11 +173,23 @@ def _item(said: Classification) -> ReviewItem:
         number=said.ticket.number,
         text=said.ticket.text,
         title=said.ticket.title,
-        received_at=said.ticket.received_at.astimezone(SHANGHAI),
+        received_at=said.ticket.received_at,
         guess=ClassifyAnswer(**said.model_dump(exclude={"ticket", "actor", "decided_at"})),
     )
 
 
-def _json(path: FilePath) -> dict[str, Any]:
+def _cursor(row: VerdictRow) -> str:
+    return f"{(row.decided_at - EPOCH) // timedelta(microseconds=1)}.{row.number}"
+
+
+def _position(cursor: str) -> tuple[datetime, str]:
+    """What a cursor stands for. Raises the problem of one that no page has given."""
+    found = CURSOR.fullmatch(cursor)
+    if found is None:
+        raise Problem(422, "翻页游标无效", slug="bad-cursor")
+    return EPOCH + timedelta(microseconds=int(found[1])), found[2]
+
+
+def _json(path: Path) -> dict[str, Any]:
     """A file the training wrote; empty where this installation has not trained."""
     return dict(json.loads(path.read_text())) if path.exists() else {}

@@ -19,6 +19,8 @@ from shared.events import Alternative, Category, Demand, Priority, is_emergency,
 from shared.taxonomy import Leaf, load_taxonomy
 
 INVALID: Final = "other.invalid_abusive"
+UNREADABLE: Final = Priority.P3
+"""Silence or a foreign language may hide anything, so it does not sink to P5."""
 ELSEWHERE: Final = "other.non_jurisdiction"
 A_MATTER_OF_ITS_OWN: Final = 0.5
 """Where a message seems to be about another district, its matter still decides the leaf if
@@ -118,18 +120,15 @@ def _matter(part: _Part, prediction: Prediction) -> Prediction:
     Abuse with a demand is about the demand. A clear matter in another district keeps its
     leaf: the place is the router's to decide.
     """
-    if prediction.leaf == INVALID:
-        overlooked = part.abusive
-    else:
-        rest = 1.0 - prediction.probability
-        clear = prediction.alternatives[0].probability >= A_MATTER_OF_ITS_OWN * rest
-        overlooked = prediction.leaf == ELSEWHERE and clear
-    if not overlooked:
-        return prediction
     first, *others = prediction.alternatives
+    rest = 1.0 - prediction.probability
+    among_rest = round(min(1.0, first.probability / rest), 4) if rest > 0 else 0.0
+    insulting = prediction.leaf == INVALID and part.abusive
+    elsewhere = prediction.leaf == ELSEWHERE and among_rest >= A_MATTER_OF_ITS_OWN
+    if not (insulting or elsewhere):
+        return prediction
     passed_over = Alternative(leaf=prediction.leaf, probability=prediction.probability)
-    probability = round(first.probability / (1.0 - prediction.probability), 4)
-    return Prediction(first.leaf, probability, (passed_over, *others), prediction.danger)
+    return Prediction(first.leaf, among_rest, (passed_over, *others), prediction.danger)
 
 
 def _nothing_said(cleaned: str, version: str) -> Verdict:
@@ -143,7 +142,7 @@ def _nothing_said(cleaned: str, version: str) -> Verdict:
     return Verdict(
         leaf=INVALID,
         category=leaf.category,
-        priority=leaf.priority,
+        priority=UNREADABLE if abstained else leaf.priority,
         probability=1.0,
         abstained=abstained,
         alternatives=(),

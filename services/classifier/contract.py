@@ -82,7 +82,7 @@ class ReviewItem(BaseModel):
 
 
 class ReviewPage(BaseModel):
-    """Tickets to review, oldest first; `next` is the cursor of the following page."""
+    """Tickets to review, longest waiting first; `next` is the cursor of the following page."""
 
     items: Sequence[ReviewItem]
     next: str | None

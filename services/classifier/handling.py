@@ -14,17 +14,18 @@ from services.classifier.classify import Verdict, classify_many
 from services.classifier.model import Model
 from services.classifier.tables import VerdictRow
 from shared.consume import Handler
-from shared.database import Reader, Writer
+from shared.database import Writer, as_json
 from shared.envelope import Event, Message
 from shared.events import (
     ABSTAINED,
     CLASSIFICATIONS,
     CLASSIFIED,
     Classification,
+    Payload,
     Ticket,
     TicketAmended,
     TicketReceived,
-    most_urgent,
+    is_emergency,
 )
 from shared.messaging import emit
 from shared.metrics import CLASSIFIED as CLASSIFIED_COUNT
@@ -43,8 +44,10 @@ def ticket_handler(model: Model) -> Handler:
             for message in messages
             if isinstance(message.payload, TicketReceived | TicketAmended)
         ]
-        verdicts = classify_many(model, [(ticket.title, ticket.text) for _, ticket in told])
-        known = stored(writer, [ticket.number for _, ticket in told])
+        known = held(writer, [ticket.number for _, ticket in told])
+        verdicts = classify_many(
+            model, [_words(message.payload, known.get(ticket.number)) for message, ticket in told]
+        )
         said: dict[str, Classification] = {}
         events = []
         for (message, ticket), verdict in zip(told, verdicts, strict=True):
@@ -61,10 +64,21 @@ def ticket_handler(model: Model) -> Handler:
     return handle
 
 
+def _words(payload: Payload, before: Classification | None) -> tuple[str | None, str]:
+    """Title and text to be judged: after a person has judged the ticket, what is new in it."""
+    assert isinstance(payload, TicketReceived | TicketAmended)
+    if isinstance(payload, TicketAmended) and before is not None and before.decided_by == PERSON:
+        return None, payload.added_text or ""
+    return payload.ticket.title, payload.ticket.text
+
+
 def settle(
     before: Classification | None, ticket: Ticket, verdict: Verdict, now: datetime
 ) -> Classification:
-    """What is said of a ticket, after what a person may have said of an earlier version."""
+    """What is said of a ticket, after what a person may have said of an earlier version.
+
+    `verdict` is about the whole ticket, or about the new words where a person has spoken.
+    """
     fresh = Classification(
         ticket=ticket,
         leaf=verdict.leaf,
@@ -81,10 +95,11 @@ def settle(
     )
     if before is None or before.decided_by != PERSON:
         return fresh
-    priority = before.priority
-    if verdict.decided_by == "rule":
-        priority = most_urgent(before.priority, verdict.priority)
-    return before.model_copy(update={"ticket": ticket, "priority": priority, "decided_at": now})
+    kept = before.model_copy(update={"ticket": ticket, "decided_at": now})
+    if not is_emergency(verdict.priority) or verdict.priority >= before.priority:
+        return kept
+    reasons = (*before.reasons, *verdict.reasons)
+    return kept.model_copy(update={"priority": verdict.priority, "reasons": reasons})
 
 
 def event_of(classification: Classification, trace: str | None = None) -> Event:
@@ -99,40 +114,34 @@ def event_of(classification: Classification, trace: str | None = None) -> Event:
     )
 
 
-def stored(reader: Reader, numbers: Sequence[str]) -> Mapping[str, Classification]:
-    """What was last said of these tickets."""
-    query = select(VerdictRow).where(col(VerdictRow.number).in_(numbers))
-    return {row.number: row.said() for row in reader.execute(query).scalars()}
+def held(writer: Writer, numbers: Sequence[str]) -> Mapping[str, Classification]:
+    """What was last said of these tickets; nobody reviews them until the commit."""
+    query = (
+        select(VerdictRow)
+        .where(col(VerdictRow.number).in_(numbers))
+        .order_by(col(VerdictRow.number))
+        .with_for_update()
+    )
+    return {row.number: row.said() for row in writer.execute(query).scalars()}
 
 
 def keep(writer: Writer, said: Sequence[Classification]) -> None:
     """Store classifications; an older version never replaces a newer one."""
-    ordered = sorted(said, key=lambda item: item.ticket.number)
     writer.execute(
         text(
             "INSERT INTO verdict AS v (number, ticket_version, leaf, priority, abstained,"
             " decided_by, decided_at, classification)"
-            " SELECT n, t, l, p, a, b, d, CAST(c AS jsonb) FROM unnest("
-            "CAST(:numbers AS text[]), CAST(:versions AS int[]), CAST(:leaves AS text[]),"
-            " CAST(:priorities AS text[]), CAST(:abstained AS boolean[]),"
-            " CAST(:deciders AS text[]), CAST(:decided AS timestamptz[]),"
-            " CAST(:classifications AS text[])) AS u (n, t, l, p, a, b, d, c)"
+            " SELECT c #>> '{ticket,number}', CAST(c #>> '{ticket,version}' AS int),"
+            " c ->> 'leaf', c ->> 'priority', CAST(c ->> 'abstained' AS boolean),"
+            " c ->> 'decided_by', CAST(c ->> 'decided_at' AS timestamptz), c"
+            " FROM jsonb_array_elements(CAST(:said AS jsonb)) AS c ORDER BY 1"
             " ON CONFLICT (number) DO UPDATE SET ticket_version = excluded.ticket_version,"
             " leaf = excluded.leaf, priority = excluded.priority,"
             " abstained = excluded.abstained, decided_by = excluded.decided_by,"
             " decided_at = excluded.decided_at, classification = excluded.classification"
             " WHERE v.ticket_version <= excluded.ticket_version"
         ),
-        {
-            "numbers": [item.ticket.number for item in ordered],
-            "versions": [item.ticket.version for item in ordered],
-            "leaves": [item.leaf for item in ordered],
-            "priorities": [item.priority.value for item in ordered],
-            "abstained": [item.abstained for item in ordered],
-            "deciders": [item.decided_by for item in ordered],
-            "decided": [item.decided_at for item in ordered],
-            "classifications": [item.model_dump_json() for item in ordered],
-        },
+        {"said": as_json(said)},
     )
 
 

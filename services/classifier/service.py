@@ -4,7 +4,6 @@ from sqlalchemy import text
 
 from services.classifier.api import Bench, router
 from services.classifier.classify import classify_many
-from services.classifier.evaluate import classifier_home
 from services.classifier.handling import ticket_handler
 from services.classifier.model import load_or_train
 from shared.consume import Subscription
@@ -15,7 +14,7 @@ from shared.service import Parts, Runtime, Service
 
 def build(runtime: Runtime) -> Parts:
     """The classifier's parts; the model is loaded, or trained on the first start."""
-    home = classifier_home()
+    home = runtime.settings.home / "classifier"
     model = load_or_train(home)
     classify_many(model, [(None, "路灯不亮")])
 

@@ -13,18 +13,22 @@ ABUSE: Final = (
     "混蛋",
     "混账",
     "他妈的",
-    "你妈的",
-    "妈的",
     "操你妈",
-    "操你",
     "去你妈",
     "傻逼",
     "傻比",
     "傻x",
     "煞笔",
     "沙比",
-    "sb",
-    "废物",
+    "帮废物",
+    "群废物",
+    "是废物",
+    "个废物",
+    "些废物",
+    "废物点心",
+    "神经病啊",
+    "你神经病",
+    "缺德玩意",
     "饭桶",
     "畜生",
     "狗东西",
@@ -34,10 +38,7 @@ ABUSE: Final = (
     "放狗屁",
     "吃屎",
     "白痴",
-    "脑残",
-    "神经病",
     "不要脸",
-    "缺德",
     "滚蛋",
     "滚犊子",
     "给我滚",
@@ -45,13 +46,14 @@ ABUSE: Final = (
     "死全家",
     "吃干饭的",
     "吃闲饭的",
-    "什么玩意",
-    "什么东西",
     "人渣",
     "败类",
     "垃圾东西",
 )
-"""Insults, in the form of `normalise.clean`, and in either order of length."""
+"""Insults, in the form of `normalise.clean`.
+
+None may stand in a plain word: not 妈的 (我妈的补贴), not 废物 alone (医疗废物), not sb (usb).
+"""
 
 FILLERS: Final = (
     "你们",

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import Depends, Header, Path, Query, Request
-from pydantic import AwareDatetime, StringConstraints
+from fastapi import Depends, Header, Query, Request
+from pydantic import StringConstraints
 from sqlmodel import select
 
 from services.intake.contract import (
@@ -15,6 +15,7 @@ from services.intake.contract import (
     Callback,
     CallerView,
     Changed,
+    Moment,
     Submission,
     TicketPage,
     TicketView,
@@ -24,7 +25,13 @@ from services.intake.contract import (
 from services.intake.drafts import draft
 from services.intake.group_commit import GroupCommit
 from services.intake.search import BadCursor, Criteria, find
-from services.intake.tables import CallbackRow, CallerReadRow, CallerVaultRow, TicketRow
+from services.intake.tables import (
+    CallbackRow,
+    CallerReadRow,
+    CallerVaultRow,
+    TicketRow,
+    TimelineRow,
+)
 from services.intake.tickets import (
     STATUSES,
     Change,
@@ -32,6 +39,7 @@ from services.intake.tickets import (
     Standing,
     amend,
     call_back,
+    told,
     urge,
 )
 from services.intake.vault import Sealed, Vault
@@ -56,15 +64,13 @@ from shared.events import (
 from shared.messaging import emit
 from shared.metrics import CALLBACKS, CALLER_READS
 from shared.problems import Problem, not_found
-from shared.redaction import redact
 from shared.relay import Relay
 from shared.text import Line
-from shared.web import Caller, allow, api_router
+from shared.web import Caller, RecordNumber, allow, api_router
 
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")
 ]
-Number = Annotated[str, Path(max_length=40)]
 
 EVENT_TYPES: Final[dict[type[Payload], str]] = {
     TicketAmended: TICKET_AMENDED,
@@ -120,8 +126,8 @@ def tickets(
     status: str | None = None,
     unit: UnitSlug | None = None,
     q: Line | None = None,
-    start: Annotated[AwareDatetime | None, Query(alias="from")] = None,
-    end: Annotated[AwareDatetime | None, Query(alias="to")] = None,
+    start: Annotated[Moment | None, Query(alias="from")] = None,
+    end: Annotated[Moment | None, Query(alias="to")] = None,
     cursor: Annotated[str | None, StringConstraints(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> TicketPage:
@@ -144,7 +150,7 @@ def tickets(
 
 @router.get("/tickets/{number}")
 @allow(*READERS)
-def ticket(number: Number, caller: Caller, intake: Intake) -> TicketView:
+def ticket(number: RecordNumber, caller: Caller, intake: Intake) -> TicketView:
     """A ticket with its classification, its case and its timeline."""
     with intake.database.reading() as reader:
         return view(reader, visible_ticket(reader, number, caller))
@@ -152,29 +158,27 @@ def ticket(number: Number, caller: Caller, intake: Intake) -> TicketView:
 
 @router.post("/tickets/{number}/amendments", status_code=201)
 @allow(Role.OPERATOR, Role.SYSTEM)
-def amendments(number: Number, body: Amendment, caller: Caller, intake: Intake) -> Changed:
+def amendments(number: RecordNumber, body: Amendment, caller: Caller, intake: Intake) -> Changed:
     """Add what the caller says later; the ticket is classified anew."""
-    names = _caller_names(intake, number)
-    words = body.text and redact(body.text, names)
-    address = body.address and redact(body.address, names)
-    return _change(intake, number, lambda standing, _: amend(standing, words, address))
+    known = _contact(intake, number)
+    words = body.text and known.redact(body.text)
+    address = body.address and known.redact(body.address)
+    return _change(intake, number, caller, lambda standing, _: amend(standing, words, address))
 
 
 @router.post("/tickets/{number}/urges", status_code=201)
 @allow(Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
-def urges(number: Number, body: Urge, caller: Caller, intake: Intake) -> Changed:
+def urges(number: RecordNumber, body: Urge, caller: Caller, intake: Intake) -> Changed:
     """The caller asks again (催办)."""
-    names = _caller_names(intake, number)
-    return _change(
-        intake, number, lambda standing, now: urge(standing, redact(body.note, names), now)
-    )
+    note = _contact(intake, number).redact(body.note)
+    return _change(intake, number, caller, lambda standing, now: urge(standing, note, now))
 
 
 @router.post("/tickets/{number}/callbacks", status_code=201)
 @allow(Role.OPERATOR)
-def callbacks(number: Number, body: Callback, caller: Caller, intake: Intake) -> Changed:
+def callbacks(number: RecordNumber, body: Callback, caller: Caller, intake: Intake) -> Changed:
     """Record a call-back (回访): it closes the ticket or asks for a second handling."""
-    comment = redact(body.comment, _caller_names(intake, number))
+    comment = _contact(intake, number).redact(body.comment)
 
     def record(writer: Writer, standing: Standing, now: datetime) -> None:
         row = CallbackRow(
@@ -191,6 +195,7 @@ def callbacks(number: Number, body: Callback, caller: Caller, intake: Intake) ->
     changed = _change(
         intake,
         number,
+        caller,
         lambda standing, now: call_back(standing, body.solved, body.satisfaction, comment, now),
         record,
     )
@@ -200,11 +205,14 @@ def callbacks(number: Number, body: Callback, caller: Caller, intake: Intake) ->
 
 @router.get("/tickets/{number}/caller")
 @allow(Role.OPERATOR, Role.DISPATCHER, Role.UNIT)
-def contact(number: Number, caller: Caller, intake: Intake) -> CallerView:
+def contact(number: RecordNumber, caller: Caller, intake: Intake) -> CallerView:
     """The caller's contact. Asking is recorded, whether it is shown or not."""
     with intake.database.writing() as writer:
-        row = visible_ticket(writer, number, caller)
-        granted = may_call(caller, row)
+        row = writer.get(TicketRow, number)
+        if row is None:
+            raise not_found()
+        visible = may_see(caller, row)
+        granted = visible and may_call(caller, row)
         writer.add(
             CallerReadRow(
                 number=number,
@@ -217,8 +225,10 @@ def contact(number: Number, caller: Caller, intake: Intake) -> CallerView:
         )
         stored = writer.get(CallerVaultRow, number) if granted else None
     CALLER_READS.labels(caller.role, str(granted).lower()).inc()
+    if not visible:
+        raise not_found()
     if not granted:
-        raise Problem(403, "来电人要求保密或本单位非主办, 此次查询已记录", slug="caller-protected")
+        raise Problem(403, PROTECTED, slug="caller-protected")
     secret = intake.vault.open(number, stored.sealed) if stored is not None else Sealed()
     return CallerView(
         name=secret.name,
@@ -232,6 +242,7 @@ def contact(number: Number, caller: Caller, intake: Intake) -> CallerView:
 def _change(
     intake: Desk,
     number: str,
+    caller: Principal,
     decide: Callable[[Standing, datetime], Change],
     record: Callable[[Writer, Standing, datetime], None] = lambda *_: None,
 ) -> Changed:
@@ -250,6 +261,8 @@ def _change(
             raise Problem(409, str(refused), slug=refused.refusal) from None
         row.apply(change.standing)
         record(writer, standing, now)
+        for payload in change.payloads:
+            writer.add(_line(number, caller, payload, now))
         emit(
             writer,
             [Event(TICKETS, EVENT_TYPES[type(p)], number, p, now) for p in change.payloads],
@@ -257,6 +270,20 @@ def _change(
     intake.relay.wake()
     after = change.standing
     return Changed(number=number, status=after.status, version=after.ticket.version)
+
+
+def _line(number: str, caller: Principal, payload: Payload, now: datetime) -> TimelineRow:
+    """What the timeline says of a change made here, and who made it."""
+    note, detail = told(payload)
+    return TimelineRow(
+        number=number,
+        at=now,
+        type=EVENT_TYPES[type(payload)],
+        actor=caller.subject,
+        unit=caller.unit,
+        note=note,
+        detail=dict(detail),
+    )
 
 
 def may_see(caller: Principal, row: TicketRow) -> bool:
@@ -282,9 +309,8 @@ def visible_ticket(reader: Reader, number: str, caller: Principal) -> TicketRow:
     return row
 
 
-def _caller_names(intake: Desk, number: str) -> list[str]:
-    """The caller's own name, to be redacted from what is added later."""
+def _contact(intake: Desk, number: str) -> Sealed:
+    """The caller's own name and phone, to be redacted from what is added later."""
     with intake.database.reading() as reader:
         stored = reader.get(CallerVaultRow, number)
-    name = intake.vault.open(number, stored.sealed).name if stored is not None else None
-    return [name] if name else []
+    return intake.vault.open(number, stored.sealed) if stored is not None else Sealed()

@@ -22,7 +22,6 @@ from shared.events import (
     Case,
     Category,
     Channel,
-    ClockView,
     Demand,
     Kind,
     Payload,
@@ -49,9 +48,7 @@ def _of_our_time(moment: datetime) -> datetime:
     return moment
 
 
-Moment = Annotated[
-    AwareDatetime, BeforeValidator(_written_as_a_date), AfterValidator(_of_our_time)
-]
+Moment = Annotated[AwareDatetime, BeforeValidator(_written_as_a_date), AfterValidator(_of_our_time)]
 """An instant as it comes in: ISO 8601 with an offset; a bare number is none."""
 LocalTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(SHANGHAI))]
 """An instant as it goes out: with the offset of Asia/Shanghai."""
@@ -187,21 +184,7 @@ class ClassificationView(Payload):
     decided_by: str
     actor: str | None = None
     model_version: str
-    decided_at: LocalTime
-
-
-class CaseClock(ClockView):
-    """One clock of a case, in local time."""
-
-    started_at: LocalTime
-    due_at: LocalTime
-    stopped_at: LocalTime | None = None
-
-
-class CaseView(Case):
-    """Where the case stands: its state, units and clocks."""
-
-    clocks: tuple[CaseClock, ...] = ()
+    decided_at: AwareDatetime
 
 
 class TicketView(TicketSummary):
@@ -215,7 +198,7 @@ class TicketView(TicketSummary):
     round: int
     urges: int
     classification: ClassificationView | None
-    case: CaseView | None
+    case: Case | None
     timeline: Sequence[TimelineEntry]
 
 

@@ -6,12 +6,11 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
-from services.intake.contract import Submission
+from services.intake.contract import Caller, Submission
 from services.intake.tickets import RECEIVED
 from services.intake.vault import Sealed
 from shared.envelope import CURRENT_TRACE, Event
 from shared.events import TICKET_RECEIVED, TICKETS, Location, Ticket, TicketReceived
-from shared.redaction import redact
 
 TICKET_COLUMNS: Final = (
     "number",
@@ -63,37 +62,43 @@ def draft(submission: Submission, subject: str, key: str | None, now: datetime) 
     """Redact a submission and set its caller apart.
 
     Without an `Idempotency-Key`, a channel's own `external_id` serves as one, so that a
-    channel that sends twice does not make two tickets; it is kept as a hash, for another
-    system's id may hold a phone number.
+    channel that sends twice does not make two tickets. Either is kept as a hash, for
+    another system's id may hold a phone number.
     """
-    caller = submission.caller
-
-    def redacted(words: str) -> str:
-        return sealed.redact(words)
-
-    words = redacted(submission.text)
-    if key is None and submission.external_id is not None:
-        key = f"external:{submission.channel}:{submission.external_id}"
-    sealed = Sealed(
-        name=caller.name if caller else None,
-        phone=caller.phone if caller else None,
-        text=submission.text if words != submission.text else None,
-        address=submission.address if address != submission.address else None,
+    caller = submission.caller or Caller()
+    contact = Sealed(name=caller.name, phone=caller.phone)
+    words = contact.redact(submission.text)
+    address = submission.address and contact.redact(submission.address)
+    sealed = contact.model_copy(
+        update={
+            "text": submission.text if words != submission.text else None,
+            "address": submission.address if address != submission.address else None,
+        }
     )
     return Draft(
         id=uuid4(),
         submission=submission,
         subject=subject,
         received_at=now,
-        title=submission.title and redact(submission.title, names),
+        title=submission.title and contact.redact(submission.title),
         text=words,
         address=address,
-        external_id=submission.external_id and redact(submission.external_id, names),
+        external_id=submission.external_id and contact.redact(submission.external_id),
         sealed=sealed if sealed != Sealed() else None,
-        key=key,
+        key=_identity_key(submission, key),
         body_hash=hashlib.sha256(submission.model_dump_json().encode()).digest(),
         trace=CURRENT_TRACE.get(),
     )
+
+
+def _identity_key(submission: Submission, key: str | None) -> str | None:
+    if key is not None:
+        named = f"key:{key}"
+    elif submission.external_id is not None:
+        named = f"external:{submission.channel}:{submission.external_id}"
+    else:
+        return None
+    return hashlib.sha256(named.encode()).hexdigest()
 
 
 def ticket_row(number: str, item: Draft) -> tuple[object, ...]:

@@ -12,9 +12,9 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from services.intake.tickets import RECEIVED, TRIAGED
-from shared.database import Writer
+from shared.database import Writer, as_json
 from shared.envelope import Message
-from shared.events import CaseEvent, Classification
+from shared.events import Case, CaseEvent, Classification
 
 TIMELINE_COLUMNS: Final = ("number", "at", "type", "actor", "unit", "note", "detail")
 
@@ -30,8 +30,8 @@ class Projection:
     status: str
     classified_version: int
     case_version: int
-    classification: str | None = None
-    case_view: str | None = None
+    classification: Classification | None = None
+    case_view: Case | None = None
     lead_unit: str | None = None
     assist_units: tuple[str, ...] = ()
 
@@ -55,7 +55,7 @@ def project(state: Projection, payload: Classification | CaseEvent) -> Projectio
             state,
             status=TRIAGED if state.status == RECEIVED else state.status,
             classified_version=payload.ticket.version,
-            classification=payload.model_dump_json(exclude={"ticket"}),
+            classification=payload,
         )
     case = payload.case
     if case.version <= state.case_version:
@@ -64,8 +64,8 @@ def project(state: Projection, payload: Classification | CaseEvent) -> Projectio
         state,
         status=case.state.value,
         case_version=case.version,
-        case_view=case.model_dump_json(),
-        lead_unit=case.lead_unit,
+        case_view=case,
+        lead_unit=case.lead_unit or case.desk,
         assist_units=case.assist_units,
     )
 
@@ -129,30 +129,32 @@ def _save(writer: Writer, states: Mapping[str, Projection]) -> None:
     """Write changed states; a part that no event of the batch touched keeps its value."""
     if not states:
         return
-    values = list(states.values())
     writer.execute(
         text(
             "UPDATE ticket t SET status = s.status,"
             " classified_version = s.classified_version, case_version = s.case_version,"
-            " classification = coalesce(CAST(s.classification AS jsonb), t.classification),"
-            " case_view = coalesce(CAST(s.case_view AS jsonb), t.case_view),"
-            " lead_unit = s.lead_unit,"
-            " assist_units = string_to_array(s.assist_units, ',')"
-            " FROM unnest(CAST(:numbers AS text[]), CAST(:statuses AS text[]),"
-            " CAST(:classified AS int[]), CAST(:cases AS int[]),"
-            " CAST(:classifications AS text[]), CAST(:views AS text[]),"
-            " CAST(:leads AS text[]), CAST(:assists AS text[]))"
-            " AS s (number, status, classified_version, case_version, classification,"
-            " case_view, lead_unit, assist_units) WHERE t.number = s.number"
+            " classification = coalesce(s.classification - 'ticket', t.classification),"
+            " case_view = coalesce(s.case_view, t.case_view),"
+            " lead_unit = s.lead_unit, assist_units = s.assist_units"
+            " FROM jsonb_to_recordset(CAST(:states AS jsonb)) AS s (number text, status text,"
+            " classified_version int, case_version int, classification jsonb, case_view jsonb,"
+            " lead_unit text, assist_units text[]) WHERE t.number = s.number"
         ),
         {
-            "numbers": list(states),
-            "statuses": [state.status for state in values],
-            "classified": [state.classified_version for state in values],
-            "cases": [state.case_version for state in values],
-            "classifications": [state.classification for state in values],
-            "views": [state.case_view for state in values],
-            "leads": [state.lead_unit for state in values],
-            "assists": [",".join(state.assist_units) for state in values],
+            "states": as_json(
+                [
+                    {
+                        "number": number,
+                        "status": state.status,
+                        "classified_version": state.classified_version,
+                        "case_version": state.case_version,
+                        "classification": state.classification,
+                        "case_view": state.case_view,
+                        "lead_unit": state.lead_unit,
+                        "assist_units": state.assist_units,
+                    }
+                    for number, state in states.items()
+                ]
+            )
         },
     )

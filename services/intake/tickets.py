@@ -4,6 +4,7 @@ A ticket lives through `received`, `triaged` and then the states of its case; in
 decides what the caller does: add something, urge, answer the call-back.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -145,6 +146,22 @@ def call_back(
         number=number, version=version, round=ticket.round, reason=comment, at=now
     )
     return Change(Standing(ticket, REOPENED, standing.urges), (called, reopening))
+
+
+def told(payload: Payload) -> tuple[str, Mapping[str, str]]:
+    """What the timeline says of a payload: a note and details."""
+    match payload:
+        case TicketAmended(added_text=words, added_address=address):
+            return words or "", {"address": address} if address else {}
+        case TicketUrged(note=note, urges=urges):
+            return note, {"urges": str(urges)}
+        case TicketCalledBack(comment=comment, solved=solved, satisfaction=satisfaction):
+            return comment, {"solved": str(solved).lower(), "satisfaction": satisfaction.value}
+        case TicketClosed(outcome=outcome):
+            return "", {"outcome": outcome}
+        case TicketReopened(round=number):
+            return "", {"round": str(number)}
+    return "", {}
 
 
 def _open(standing: Standing) -> None:

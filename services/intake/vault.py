@@ -11,6 +11,7 @@ from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from pydantic import BaseModel, ConfigDict
 
+from shared.redaction import redact
 from shared.secrets import local_secret
 from shared.settings import Settings
 
@@ -28,6 +29,10 @@ class Sealed(BaseModel):
     phone: str | None = None
     text: str | None = None
     address: str | None = None
+
+    def redact(self, words: str) -> str:
+        """`words` without personal data, this caller's own name and phone included."""
+        return redact(words, [self.name] if self.name else [], [self.phone] if self.phone else [])
 
 
 class VaultError(Exception):

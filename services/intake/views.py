@@ -1,9 +1,11 @@
 """Stored tickets as the interface shows them; times in Asia/Shanghai."""
 
+from collections.abc import Mapping
+from typing import Any, TypeVar
+
 from sqlmodel import col, select
 
 from services.intake.contract import (
-    CaseView,
     ClassificationView,
     Point,
     TicketSummary,
@@ -12,7 +14,10 @@ from services.intake.contract import (
 )
 from services.intake.tables import TicketRow, TimelineRow
 from shared.database import Reader
-from shared.events import TICKET_RECEIVED, Channel, Kind
+from shared.events import TICKET_RECEIVED, Case, Channel, Kind, Payload
+from shared.web import local_times
+
+Part = TypeVar("Part", bound=Payload)
 
 
 def summary(row: TicketRow) -> TicketSummary:
@@ -50,11 +55,14 @@ def view(reader: Reader, row: TicketRow) -> TicketView:
         confidential=row.confidential,
         round=row.round,
         urges=row.urges,
-        classification=row.classification
-        and ClassificationView.model_validate(row.classification),
-        case=row.case_view and CaseView.model_validate(row.case_view),
+        classification=_parsed(ClassificationView, row.classification),
+        case=_parsed(Case, row.case_view),
         timeline=_timeline(reader, row),
     )
+
+
+def _parsed(model: type[Part], stored: Mapping[str, Any] | None) -> Part | None:
+    return None if stored is None else local_times(model.model_validate(stored))
 
 
 def _timeline(reader: Reader, row: TicketRow) -> list[TimelineEntry]:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.router.case_records import (
     CaseCommand,
+    CaseRecord,
     InvalidField,
     MissingField,
     NotAllowed,
@@ -38,20 +39,20 @@ from services.router.storing import Entry, Ledger, load_case
 from services.router.tables import CaseLogRow
 from shared.auth import Principal, Role
 from shared.calendar import SHANGHAI, due
-from shared.database import Database
-from shared.events import Location
+from shared.database import Database, Reader
+from shared.events import Location, Ticket
 from shared.metrics import CASE_COMMANDS
 from shared.problems import Problem, not_found
 from shared.redaction import redact
 from shared.relay import Relay
 from shared.taxonomy import load_taxonomy
-from shared.web import Caller, allow, api_router
+from shared.web import Caller, RecordNumber, allow, api_router, local_times
 
-Number = Annotated[str, Path(max_length=40)]
 UnitName = Annotated[str, Path(max_length=60)]
 
 STREAM_LIMIT: Final = 100
-STREAM_WAIT_SECONDS: Final = 15.0
+STREAM_WAIT_SECONDS: Final = 60.0
+"""How long the stream waits before it looks by itself; FastAPI keeps the connection alive."""
 
 COMMANDS: Final = {
     command.value: command
@@ -110,7 +111,7 @@ async def _resume_after(
     unit: OwnQueue, request: Request, after: Annotated[str | None, Query(max_length=100)] = None
 ) -> str | None:
     """Where a reader resumes: `Last-Event-ID` of a broken stream, or `after`."""
-    cursor = request.headers.get("last-event-id") or after
+    cursor = request.headers.get("last-event-id") or after or None
     try:
         position(unit, cursor)
     except BadCursor:
@@ -150,11 +151,11 @@ def preview(question: RouteQuestion, centre: Router, caller: Caller) -> RouteAns
                 kind=kind,
                 within=str(limit),
                 calendar=limit.calendar,
-                due_at=deadline.due_at.astimezone(SHANGHAI),
+                due_at=deadline.due_at,
                 provisional=deadline.provisional,
             )
         )
-    return RouteAnswer(
+    answer = RouteAnswer(
         place=routing.place,
         disposition=routing.disposition,
         lead_unit=routing.lead_unit or routing.desk,
@@ -164,6 +165,7 @@ def preview(question: RouteQuestion, centre: Router, caller: Caller) -> RouteAns
         reasons=routing.reasons,
         policy_version=centre.rules.policy.version,
     )
+    return local_times(answer)
 
 
 @router.get("/units")
@@ -196,7 +198,7 @@ async def queue(
     page = await _read(centre, unit, after, limit)
     if not page.items and wait > 0 and await centre.watch.changed(unit, page.last, wait):
         page = await _read(centre, unit, after or page.cursor, limit)
-    return QueuePage(unit=unit, items=page.items, cursor=page.cursor)
+    return local_times(QueuePage(unit=unit, items=page.items, cursor=page.cursor))
 
 
 @router.get("/units/{unit}/queue/stream", response_class=EventSourceResponse)
@@ -208,64 +210,52 @@ async def queue_stream(
     page = await _read(centre, unit, after, STREAM_LIMIT)
     while True:
         for item in page.items:
-            yield ServerSentEvent(
-                raw_data=item.model_dump_json(), event="queue", id=f"{unit}:{item.seq}"
-            )
-        if not page.items and not await centre.watch.changed(unit, page.last, STREAM_WAIT_SECONDS):
-            yield ServerSentEvent(comment="keep-alive")
+            shown = local_times(item).model_dump_json()
+            yield ServerSentEvent(raw_data=shown, event="queue", id=f"{unit}:{item.seq}")
+        if not page.items:
+            await centre.watch.changed(unit, page.last, STREAM_WAIT_SECONDS)
         page = await _read(centre, unit, page.cursor, STREAM_LIMIT)
 
 
 @router.get("/cases/{number}")
 @allow(Role.UNIT, *WATCHERS)
-def case(number: Number, centre: Router, caller: Caller) -> CaseView:
+def case(number: RecordNumber, centre: Router, caller: Caller) -> CaseView:
     """A case with its log. A unit sees the cases it has to do with."""
     with centre.database.reading() as reader:
         found = load_case(reader, number)
         if found is None or (caller.role is Role.UNIT and not may_see(found[1], caller.unit)):
             raise not_found()
-        ticket, record = found
-        query = select(CaseLogRow).where(CaseLogRow.number == number).order_by(col(CaseLogRow.id))
-        log = [
-            LogEntry(
-                version=row.version,
-                fact=row.fact,
-                actor=row.actor,
-                unit=row.unit,
-                note=row.note,
-                detail=row.detail,
-                at=row.at.astimezone(SHANGHAI),
-            )
-            for row in reader.execute(query).scalars()
-        ]
-    return CaseView(case=case_view(record), ticket=ticket, log=log)
+        return _view(reader, *found)
 
 
 @router.post("/cases/{number}/{command}")
 @allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.OPERATOR)
 def command_case(
-    number: Number, command: str, body: CommandBody, centre: Router, caller: Caller
+    number: RecordNumber, command: str, body: CommandBody, centre: Router, caller: Caller
 ) -> CaseView:
-    """Give a command on a case: accept, contact, reply, verify, return, extend and the rest."""
+    """Give a command on a case: accept, contact, reply, verify, return, extend and the rest.
+
+    The answer is the case after it, also where the unit's work on it has ended with it.
+    """
     known = COMMANDS.get(command)
     if known is None:
         raise not_found()
     if caller.role is Role.UNIT and body.unit not in (None, caller.unit):
         raise Problem(403, "只能以本单位的名义操作")
     try:
-        _carry_out(centre, number, known, body, caller)
+        view = _carry_out(centre, number, known, body, caller)
     except Refused as refused:
         CASE_COMMANDS.labels(known, refused.slug).inc()
         status = STATUS_OF_REFUSAL.get(type(refused), 409)
         raise Problem(status, refused.sentence, slug=refused.slug) from None
     CASE_COMMANDS.labels(known, "done").inc()
     centre.relay.wake()
-    return case(number, centre, caller)
+    return view
 
 
 def _carry_out(
     centre: Centre, number: str, command: Command, body: CommandBody, caller: Principal
-) -> None:
+) -> CaseView:
     """Hold the case, decide, store. Raises Refused, and the 404 of a case not theirs to see."""
     now = datetime.now(UTC)
     given = {f.name: getattr(body, f.name) for f in fields(CaseCommand) if hasattr(body, f.name)}
@@ -273,15 +263,16 @@ def _carry_out(
         "note": redact(body.note),
         "basis": redact(body.basis),
         "plan": redact(body.plan),
+        "reason_code": redact(body.reason_code),
         "unit": caller.unit,
     }
     asked = CaseCommand(command, caller.subject, CaseRole(caller.role), **given)
-    if asked.leaf is not None and asked.leaf not in load_taxonomy():
-        raise InvalidField("unknown-leaf", "没有这个事项")
     with centre.database.writing() as writer:
         ledger = Ledger(writer)
         ledger.hold([number])
         entry = _visible(ledger, number, caller, asked)
+        if asked.leaf is not None and asked.leaf not in load_taxonomy():
+            raise InvalidField("unknown-leaf", "没有这个事项")
         record = entry.case
         terms = terms_for(
             centre.rules, asked.leaf or record.leaf, asked.priority or record.priority, now
@@ -289,6 +280,7 @@ def _carry_out(
         decision = decide(record, asked, terms, centre.rules.calendar, now)
         ledger.tell(entry.ticket, decision, now, actor=caller.subject, unit=caller.unit)
         ledger.store()
+        return _view(writer, entry.ticket, decision.record)
 
 
 def _visible(ledger: Ledger, number: str, caller: Principal, asked: CaseCommand) -> Entry:
@@ -299,6 +291,27 @@ def _visible(ledger: Ledger, number: str, caller: Principal, asked: CaseCommand)
         raise not_found()
     authorise(entry.case, asked)
     return entry
+
+
+def _view(reader: Reader, ticket: Ticket, record: CaseRecord) -> CaseView:
+    query = select(CaseLogRow).where(CaseLogRow.number == record.number)
+    log = [_line(row) for row in reader.execute(query.order_by(col(CaseLogRow.id))).scalars()]
+    return local_times(CaseView(case=case_view(record), ticket=ticket, log=log))
+
+
+def _line(row: CaseLogRow) -> LogEntry:
+    detail = dict(row.detail)
+    if "due_at" in detail:
+        detail["due_at"] = datetime.fromisoformat(detail["due_at"]).astimezone(SHANGHAI).isoformat()
+    return LogEntry(
+        version=row.version,
+        fact=row.fact,
+        actor=row.actor,
+        unit=row.unit,
+        note=row.note,
+        detail=detail,
+        at=row.at,
+    )
 
 
 async def _read(centre: Centre, unit: str, cursor: str | None, limit: int) -> Page:

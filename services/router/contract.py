@@ -1,10 +1,18 @@
 """What the router's HTTP interface takes and gives."""
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
-from typing import Annotated
+from datetime import UTC, date, datetime
+from typing import Annotated, Final
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, StrictBool, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    StringConstraints,
+)
 
 from shared.events import (
     CalendarName,
@@ -16,10 +24,24 @@ from shared.events import (
     QueueItem,
     Ticket,
 )
-from shared.text import Line, Note, Words
+from shared.text import Line, Note, Words, clean
 
 UnitSlug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 LeafSlug = Annotated[str, StringConstraints(pattern=r"^[a-z]+\.[a-z_]{1,40}$")]
+ReasonCode = Annotated[str, StringConstraints(max_length=60), AfterValidator(clean)]
+
+EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _of_our_time(moment: datetime) -> datetime:
+    if not EARLIEST <= moment <= LATEST:
+        raise ValueError("not of our time")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+"""An instant that deadlines can be counted from."""
 
 
 class Body(BaseModel):
@@ -45,7 +67,7 @@ class RouteQuestion(Body):
     priority: Priority | None = None
     accused_unit: UnitSlug | None = None
     abstained: StrictBool = False
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 class ClockPreview(BaseModel):
@@ -118,7 +140,7 @@ class CommandBody(Body):
     version: Annotated[int, Field(strict=True, ge=1)] | None = None
     note: Note = ""
     approve: StrictBool | None = None
-    reason_code: Annotated[str, StringConstraints(max_length=60)] = ""
+    reason_code: ReasonCode = ""
     basis: Note = ""
     proposed_owner: UnitSlug | None = None
     plan: Note = ""

@@ -2,9 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import Final
 
 import structlog
-from sqlalchemy import delete
+from sqlalchemy import delete, text
 from sqlmodel import col, select
 
 from services.router.case_opening import open_case
@@ -13,20 +14,26 @@ from services.router.case_states import Command, Role
 from services.router.cases import decide
 from services.router.dispatching import Rules, matter_of, route, same_terms, terms_for
 from services.router.storing import Entry, Ledger
-from services.router.tables import EarlyUrgeRow
+from services.router.tables import CaseRow, EarlyUrgeRow
 from shared.consume import Handler
 from shared.database import Writer
 from shared.envelope import Message
 from shared.events import (
     Classification,
-    Payload,
     TicketClosed,
     TicketReopened,
     TicketUrged,
 )
 from shared.metrics import ROUTED, SUBMISSION_TO_QUEUE_SECONDS
 
-SYSTEM = "system"
+SYSTEM: Final = "system"
+SPOKEN: Final = (TicketUrged, TicketClosed, TicketReopened)
+"""What callers say that moves a case."""
+
+OPENING: Final = text("SELECT pg_advisory_xact_lock_shared(hashtext('router.opening'))")
+NO_OPENING: Final = text("SELECT pg_advisory_xact_lock(hashtext('router.opening'))")
+"""Whoever opens cases holds the first until the commit; the second waits for all of them."""
+
 log = structlog.get_logger()
 
 
@@ -41,6 +48,7 @@ def classified_handler(rules: Rules) -> Handler:
         now = datetime.now(UTC)
         ledger = Ledger(writer)
         numbers = [message.key for message in messages]
+        writer.execute(OPENING)
         ledger.hold(numbers)
         early = _early_urges(writer, numbers)
         for message in messages:
@@ -96,7 +104,8 @@ def caller_handler(rules: Rules) -> Handler:
     def handle(writer: Writer, messages: Sequence[Message]) -> None:
         now = datetime.now(UTC)
         ledger = Ledger(writer)
-        spoken = [m for m in messages if _command_of(m.payload) is not None]
+        spoken = [m for m in messages if isinstance(m.payload, SPOKEN)]
+        _let_openings_end(writer, [m.key for m in spoken if isinstance(m.payload, TicketUrged)])
         ledger.hold(message.key for message in spoken)
         for message in spoken:
             _spoken(writer, ledger, rules, message, now)
@@ -105,36 +114,34 @@ def caller_handler(rules: Rules) -> Handler:
     return handle
 
 
+def _let_openings_end(writer: Writer, urged: Sequence[str]) -> None:
+    """Where an urged ticket has no case, wait for those who may be opening it just now.
+
+    Afterwards its case is there to be urged, or it will be opened by somebody who finds the
+    urge that was kept for it. Comes before any case is held, so that nobody waits in a ring.
+    """
+    known = select(CaseRow.number).where(col(CaseRow.number).in_(urged))
+    if set(urged) - set(writer.execute(known).scalars()):
+        writer.execute(NO_OPENING)
+
+
 def _spoken(writer: Writer, ledger: Ledger, rules: Rules, message: Message, now: datetime) -> None:
     entry = ledger.get(message.key)
-    payload = message.payload
-    if isinstance(payload, TicketUrged):
-        if entry is None:
-            writer.add(EarlyUrgeRow(number=message.key, note=payload.note))
-        else:
-            _urge(ledger, rules, message, payload.note, now)
-        return
-    command = _command_of(payload)
-    if entry is None or command is None:
-        raise UnknownCase(message.key)
-    _tell(ledger, entry, command, rules, message, now)
-
-
-def _command_of(payload: Payload) -> CaseCommand | None:
-    """The command a caller's event stands for; None for an event that moves no case."""
-    match payload:
-        case TicketUrged():
-            return CaseCommand(Command.URGE, SYSTEM, Role.SYSTEM, note=payload.note)
-        case TicketClosed():
-            return CaseCommand(
-                Command.CALLED_BACK_SOLVED, SYSTEM, Role.SYSTEM, reason_code=payload.outcome
+    match message.payload:
+        case TicketUrged(note=note) if entry is None:
+            writer.add(EarlyUrgeRow(number=message.key, note=note))
+        case TicketUrged(note=note):
+            _urge(ledger, rules, message, note, now)
+        case _ if entry is None:
+            raise UnknownCase(message.key)
+        case TicketClosed(outcome=outcome):
+            closed = CaseCommand(
+                Command.CALLED_BACK_SOLVED, SYSTEM, Role.SYSTEM, reason_code=outcome
             )
-        case TicketReopened():
-            return CaseCommand(
-                Command.CALLED_BACK_UNSOLVED, SYSTEM, Role.SYSTEM, note=payload.reason
-            )
-        case _:
-            return None
+            _tell(ledger, entry, closed, rules, message, now)
+        case TicketReopened(reason=reason):
+            reopened = CaseCommand(Command.CALLED_BACK_UNSOLVED, SYSTEM, Role.SYSTEM, note=reason)
+            _tell(ledger, entry, reopened, rules, message, now)
 
 
 def _urge(ledger: Ledger, rules: Rules, message: Message, note: str, now: datetime) -> None:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from sqlalchemy import text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
@@ -120,7 +120,7 @@ class QueueWatch:
         while self._waiting:
             try:
                 feeds = await run_in_threadpool(self._feeds)
-            except DBAPIError:
+            except SQLAlchemyError:
                 feeds = {}
             for event, (unit, seen) in self._waiting.items():
                 if feeds.get(unit, 0) > seen:

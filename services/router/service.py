@@ -39,14 +39,8 @@ def build(runtime: Runtime) -> Parts:
 
     def measure() -> None:
         with database.reading() as reader:
-            states = reader.execute(
-                text(
-                    "SELECT state, count(*) FROM case_record WHERE state <> 'closed' GROUP BY state"
-                )
-            ).all()
-            queues = reader.execute(
-                text("SELECT unit, count(*) FROM queue_entry WHERE open GROUP BY unit")
-            ).all()
+            states = reader.execute(OPEN_CASES).all()
+            queues = reader.execute(OPEN_ENTRIES).all()
         CASES_OPEN.clear()
         for state, count in states:
             CASES_OPEN.labels(state).set(count)

@@ -26,11 +26,12 @@ from services.router.tables import (
     case_values,
     clock_values,
 )
-from shared.database import Reader, Writer
+from shared.database import Reader, Writer, as_json
 from shared.envelope import Event
 from shared.events import (
     CASES,
     QUEUE_CHANGED,
+    Case,
     CaseEvent,
     QueueItem,
     Ticket,
@@ -46,6 +47,7 @@ class Entry:
     ticket: Ticket
     case: CaseRecord
     stored: CaseRecord | None
+    view: Case
     ticket_changed: bool = False
     told: list["Told"] = field(default_factory=list)
 
@@ -55,7 +57,7 @@ class Told:
     """A fact and the case after the decision it belongs to, and who caused it."""
 
     fact: Fact
-    case: CaseRecord
+    case: Case
     actor: str
     unit: str | None
     at: datetime
@@ -81,7 +83,8 @@ class Ledger:
         clocks = clocks_of(self._writer, [row.number for row in rows])
         for row in rows:
             case = row.record(clocks.get(row.number, ()))
-            self._entries[row.number] = Entry(Ticket.model_validate(row.ticket), case, case)
+            ticket = Ticket.model_validate(row.ticket)
+            self._entries[row.number] = Entry(ticket, case, case, case_view(case))
 
     def get(self, number: str) -> Entry | None:
         """A held or opened case."""
@@ -105,13 +108,13 @@ class Ledger:
         number = decision.record.number
         entry = self._entries.get(number)
         if entry is None:
-            entry = self._entries[number] = Entry(ticket, decision.record, None)
+            view = case_view(decision.record)
+            entry = self._entries[number] = Entry(ticket, decision.record, None, view)
         entry.ticket_changed = entry.ticket_changed or ticket is not entry.ticket
         entry.ticket = ticket
         entry.case = decision.record
-        entry.told.extend(
-            Told(fact, decision.record, actor, unit, at, trace) for fact in decision.facts
-        )
+        entry.view = case_view(decision.record)
+        entry.told.extend(Told(fact, entry.view, actor, unit, at, trace) for fact in decision.facts)
 
     def store(self) -> None:
         """Write every change, its log, its queue entries and its events."""
@@ -124,23 +127,24 @@ class Ledger:
             CASE_COLUMNS,
             (case_values(entry.case, entry.ticket.model_dump_json()) for entry in fresh),
         )
-        for entry in changed:
-            if entry.stored is not None:
-                self._update(entry)
+        held = [entry for entry in changed if entry.stored is not None]
+        self._update([entry for entry in held if entry.ticket_changed], CASE_COLUMNS[1:])
+        self._update([entry for entry in held if not entry.ticket_changed], CASE_COLUMNS[1:-1])
         self._store_clocks(changed)
         self._writer.copy("case_log", LOG_COLUMNS, _log_rows(changed))
         emit(self._writer, (*_case_events(changed), *self._queue_events(changed)))
 
-    def _update(self, entry: Entry) -> None:
-        values = case_values(entry.case, entry.ticket.model_dump_json())
+    def _update(self, entries: Sequence[Entry], columns: Sequence[str]) -> None:
+        if not entries:
+            return
         assignments = ", ".join(
             f"{name} = CAST(:{name} AS jsonb)" if name in JSON_COLUMNS else f"{name} = :{name}"
-            for name in CASE_COLUMNS[1:]
-            if name != "ticket" or entry.ticket_changed
+            for name in columns
         )
+        rows = [case_values(entry.case, entry.ticket.model_dump_json()) for entry in entries]
         self._writer.execute(
             text(f"UPDATE case_record SET {assignments} WHERE number = :number"),  # noqa: S608
-            dict(zip(CASE_COLUMNS, values, strict=True)),
+            [dict(zip(CASE_COLUMNS, row, strict=True)) for row in rows],
         )
 
     def _store_clocks(self, changed: Sequence[Entry]) -> None:
@@ -154,16 +158,19 @@ class Ledger:
                 if clock.id is None
             ),
         )
-        assignments = ", ".join(f"{name} = :{name}" for name in CLOCK_COLUMNS)
+        rows = []
         for entry in changed:
             before = {clock.id: clock for clock in (entry.stored.clocks if entry.stored else ())}
             for clock in entry.case.clocks:
                 if clock.id is not None and clock != before.get(clock.id):
                     values = clock_values(entry.case.number, clock)
-                    self._writer.execute(
-                        text(f"UPDATE clock SET {assignments} WHERE id = :id"),  # noqa: S608
-                        {**dict(zip(CLOCK_COLUMNS, values, strict=True)), "id": clock.id},
-                    )
+                    rows.append({**dict(zip(CLOCK_COLUMNS, values, strict=True)), "id": clock.id})
+        if rows:
+            assignments = ", ".join(f"{name} = :{name}" for name in CLOCK_COLUMNS)
+            self._writer.execute(
+                text(f"UPDATE clock SET {assignments} WHERE id = :id"),  # noqa: S608
+                rows,
+            )
 
     def _queue_events(self, changed: Sequence[Entry]) -> list[Event]:
         """Store what changes in the units' queues, and say it on their topics."""
@@ -192,7 +199,7 @@ class Ledger:
                     open=is_open,
                     reason=last.fact.fact.value,
                     ticket=entry.ticket,
-                    case=case_view(entry.case),
+                    case=entry.view,
                     at=last.at,
                 )
             )
@@ -227,25 +234,17 @@ class Ledger:
         self._writer.execute(
             text(
                 "INSERT INTO queue_entry (unit, number, seq, role, open, reason, at)"
-                " SELECT * FROM unnest(CAST(:units AS text[]), CAST(:numbers AS text[]),"
-                " CAST(:seqs AS bigint[]), CAST(:roles AS text[]), CAST(:opens AS boolean[]),"
-                " CAST(:reasons AS text[]), CAST(:ats AS timestamptz[]))"
+                " SELECT * FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS i (unit text,"
+                " number text, seq bigint, role text, open boolean, reason text, at timestamptz)"
                 " ON CONFLICT (unit, number) DO UPDATE SET seq = excluded.seq,"
                 " role = excluded.role, open = excluded.open, reason = excluded.reason,"
                 " at = excluded.at"
             ),
-            {
-                "units": [item.unit for item in items],
-                "numbers": [item.number for item in items],
-                "seqs": [item.seq for item in items],
-                "roles": [item.role for item in items],
-                "opens": [item.open for item in items],
-                "reasons": [item.reason for item in items],
-                "ats": [item.at for item in items],
-            },
+            {"items": as_json([item.model_dump(include=ENTRY_FIELDS) for item in items])},
         )
 
 
+ENTRY_FIELDS = {"unit", "number", "seq", "role", "open", "reason", "at"}
 LOG_COLUMNS = ("number", "version", "fact", "actor", "unit", "note", "detail", "at")
 JSON_COLUMNS = frozenset({"details", "ticket"})
 
@@ -299,7 +298,7 @@ def _case_events(changed: Sequence[Entry]) -> Iterable[Event]:
     for entry in changed:
         for told in entry.told:
             payload = CaseEvent(
-                case=case_view(told.case),
+                case=told.case,
                 actor=told.actor,
                 unit=told.unit,
                 note=told.fact.note,

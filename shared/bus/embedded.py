@@ -7,14 +7,14 @@ when the connection is gone the others see it at their next rebalance.
 """
 
 import contextlib
+import threading
 import time
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import psycopg
-from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
@@ -25,6 +25,13 @@ MAX_POLL_RECORDS: Final = 500
 MEMBER_LOCK: Final = 0x686F
 """First half of the two-part advisory lock by which a member proves that it lives."""
 
+NOTICE_DEATH: Final = """
+    SELECT set_config('tcp_keepalives_idle', '5', false),
+           set_config('tcp_keepalives_interval', '2', false),
+           set_config('tcp_keepalives_count', '3', false)
+"""
+"""Lets the server notice within seconds that a client's machine is gone, and free its locks."""
+
 Connection = psycopg.Connection[TupleRow]
 Partition = tuple[str, int]
 
@@ -32,6 +39,11 @@ Partition = tuple[str, int]
 def partition_of(key: str, partitions: int) -> int:
     """The partition of a key: the same on every machine and in every version."""
     return zlib.crc32(key.encode()) % partitions
+
+
+def channel_of(topic: str) -> str:
+    """Where a topic's readers are woken; short, as PostgreSQL limits the length of a name."""
+    return f"bus_{zlib.crc32(topic.encode()):08x}"
 
 
 @contextlib.contextmanager
@@ -51,18 +63,30 @@ class EmbeddedBus:
         self._dsn = dsn
 
     def _connect(self) -> Connection:
-        return psycopg.connect(self._dsn, autocommit=True, connect_timeout=2)
+        return psycopg.connect(
+            self._dsn,
+            autocommit=True,
+            connect_timeout=2,
+            keepalives_idle=5,
+            keepalives_interval=2,
+            keepalives_count=3,
+            tcp_user_timeout=10_000,
+        )
 
     def ensure_topics(self, topics: Mapping[str, int]) -> None:
-        rows = [(topic, p) for topic, count in sorted(topics.items()) for p in range(count)]
-        with _reachable(), self._connect() as connection, connection.cursor() as cursor:
-            with connection.transaction():
-                cursor.execute("SELECT pg_advisory_xact_lock(hashtext('hotline.bus'))")
-                cursor.execute(Path(__file__).with_name("embedded.sql").read_bytes())
+        with _reachable(), self._connect() as connection, connection.transaction():
+            cursor = connection.cursor()
+            cursor.execute("SELECT pg_advisory_xact_lock(hashtext('hotline.bus'))")
+            cursor.execute(Path(__file__).with_name("embedded.sql").read_bytes())
             known = {row[0] for row in cursor.execute("SELECT DISTINCT topic FROM topic_partition")}
             cursor.executemany(
-                "INSERT INTO topic_partition VALUES (%s, %s) ON CONFLICT DO NOTHING",
-                [row for row in rows if row[0] not in known],
+                "INSERT INTO topic_partition VALUES (%s, %s)",
+                [
+                    (topic, partition)
+                    for topic, count in topics.items()
+                    if topic not in known
+                    for partition in range(count)
+                ],
             )
 
     def producer(self) -> "EmbeddedProducer":
@@ -70,7 +94,12 @@ class EmbeddedBus:
 
     def consumer(self, group: str, topics: Sequence[str]) -> "EmbeddedConsumer":
         with _reachable():
-            return EmbeddedConsumer(self._connect(), group, topics)
+            connection = self._connect()
+            try:
+                return EmbeddedConsumer(connection, group, topics)
+            except BaseException:
+                connection.close()
+                raise
 
     def lag(self, group: str, topics: Sequence[str]) -> Mapping[str, int]:
         with _reachable(), self._connect() as connection:
@@ -118,25 +147,32 @@ class EmbeddedBus:
 class EmbeddedProducer:
     """Appends a batch in one transaction."""
 
-    def __init__(self, connect: Any) -> None:
+    def __init__(self, connect: Callable[[], Connection]) -> None:
         self._connect = connect
         self._connection: Connection | None = None
         self._partitions: dict[str, int] = {}
+        self._lock = threading.Lock()
 
     def publish(self, records: Sequence[Record]) -> Sequence[bool]:
         if not records:
             return ()
-        try:
-            if self._connection is None or self._connection.closed:
-                self._connection = self._connect()
-            self._append(self._connection, records)
-        except psycopg.OperationalError as error:
-            self.close()
-            raise BusUnavailable(str(error)) from error
-        return [True] * len(records)
+        with self._lock:
+            try:
+                if self._connection is None or self._connection.closed:
+                    self._connection = self._connect()
+                self._learn_partitions(self._connection, {record.topic for record in records})
+                taken = [record.topic in self._partitions for record in records]
+                if not any(taken):
+                    raise BusUnavailable(f"no such topic: {records[0].topic}")
+                self._append(
+                    self._connection, [r for r, ok in zip(records, taken, strict=True) if ok]
+                )
+            except psycopg.OperationalError as error:
+                self._close()
+                raise BusUnavailable(str(error)) from error
+            return taken
 
     def _append(self, connection: Connection, records: Sequence[Record]) -> None:
-        self._learn_partitions(connection, {record.topic for record in records})
         placed: dict[Partition, list[Record]] = {}
         for record in records:
             partition = partition_of(record.key, self._partitions[record.topic])
@@ -174,7 +210,7 @@ class EmbeddedProducer:
                         )
             cursor.execute(
                 "SELECT pg_notify(channel, '') FROM unnest(%s::text[]) AS channel",
-                (sorted({topic for topic, _ in targets}),),
+                (sorted({channel_of(topic) for topic, _ in targets}),),
             )
 
     def _learn_partitions(self, connection: Connection, topics: set[str]) -> None:
@@ -185,11 +221,12 @@ class EmbeddedProducer:
                 (list(unknown),),
             )
             self._partitions.update(dict(rows.fetchall()))
-        missing = unknown - self._partitions.keys()
-        if missing:
-            raise BusUnavailable(f"no such topic: {', '.join(sorted(missing))}")
 
     def close(self) -> None:
+        with self._lock:
+            self._close()
+
+    def _close(self) -> None:
         if self._connection is not None:
             self._connection.close()
             self._connection = None
@@ -204,6 +241,7 @@ class EmbeddedConsumer:
         self._topics = list(topics)
         self._positions: dict[Partition, int] = {}
         self._next_rebalance = 0.0
+        connection.execute(NOTICE_DEATH)
         row = connection.execute("SELECT nextval('member_number')").fetchone()
         assert row is not None
         self._member: int = row[0]
@@ -212,7 +250,7 @@ class EmbeddedConsumer:
             "INSERT INTO group_member VALUES (%s, %s, %s)", (group, self._member, self._topics)
         )
         for topic in self._topics:
-            connection.execute(sql.SQL("LISTEN {}").format(sql.Identifier(topic)))
+            connection.execute(f"LISTEN {channel_of(topic)}".encode())
 
     def poll(self, timeout: float) -> Sequence[Received]:
         deadline = time.monotonic() + timeout

@@ -375,9 +375,13 @@ class KafkaLogConsumer:
             place = TopicPartition(item.record.topic, item.partition)
             first[place] = min(first.get(place, item.offset), item.offset)
         mine = self._consumer.assignment()
-        for place, offset in first.items():
-            if place in mine:
-                self._consumer.seek(place, offset)
+        with _reachable():
+            for place, offset in first.items():
+                if place in mine:
+                    position = self._consumer.position(place, timeout_ms=REQUEST_MS)
+                    self._consumer.seek(
+                        place, offset if position is None else min(offset, position)
+                    )
 
     def idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -390,6 +394,9 @@ class KafkaLogConsumer:
             self._consumer.resume(*self._consumer.paused())
 
     def close(self) -> None:
+        with contextlib.suppress(KafkaError, OSError, RuntimeError):
+            if self._done:
+                self._commit_done()
         with contextlib.suppress(KafkaError, OSError, RuntimeError):
             self._consumer.close(autocommit=False, timeout_ms=2000)
 

@@ -30,7 +30,7 @@ CREATE TABLE dead_letter (
     attempts integer NOT NULL,
     parked_at timestamptz NOT NULL DEFAULT now(),
     replayed_at timestamptz,
-    UNIQUE (consumer, topic, partition, offset_)
+    UNIQUE (consumer, topic, partition, offset_, event_id)
 );
 CREATE INDEX dead_letter_waiting ON dead_letter (consumer, key) WHERE replayed_at IS NULL;
 CREATE TABLE liveness (checked_at timestamptz NOT NULL);

@@ -1,11 +1,13 @@
 import time
+from collections.abc import Sequence
+from dataclasses import dataclass
 
 import pytest
 
 from services.classifier.classify import classify, classify_many
 from services.classifier.demands import split_demands
-from services.classifier.model import Model
-from shared.events import Category, Priority
+from services.classifier.model import Model, Prediction
+from shared.events import Alternative, Category, Priority
 from shared.taxonomy import load_taxonomy
 
 WORKED_CASES: list[tuple[str, set[str], str | None]] = [
@@ -114,6 +116,40 @@ def test_abuse_alone_is_invalid(model: Model) -> None:
     verdict = classify(model, "你们都是一帮废物，滚蛋！")
     assert (verdict.leaf, verdict.abstained) == ("other.invalid_abusive", False)
     assert verdict.decided_by == "rule"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我妈的高龄补贴没到账",
+        "医疗废物没人收",
+        "usb充电桩坏了",
+        "楼道里是什么东西臭",
+        "他妈的！路灯坏了一个月了",
+    ],
+)
+def test_plain_words_are_no_abuse_and_abuse_hides_no_demand(model: Model, text: str) -> None:
+    assert classify(model, text).leaf != "other.invalid_abusive"
+
+
+@pytest.mark.parametrize("probability", [1.0, 0.9999, 0.5])
+def test_a_certain_model_still_looks_for_the_matter(model: Model, probability: float) -> None:
+    """However sure the model is of abuse, an insulting message is about its demand."""
+
+    @dataclass(frozen=True)
+    class Certain(Model):
+        def predict_normalised(self, texts: Sequence[str]) -> list[Prediction]:
+            second = Alternative(leaf="grid.street_lighting", probability=1 - probability)
+            third = Alternative(leaf="grid.greening", probability=0.0)
+            return [
+                Prediction("other.invalid_abusive", probability, (second, third), 0.0)
+                for _ in texts
+            ]
+
+    certain = Certain(model.version, model.weights, model.scale, model.threshold)
+    verdict = classify(certain, "你们这帮废物，路灯坏了一个月了也没人来修")
+    assert verdict.leaf == "grid.street_lighting"
+    assert verdict.alternatives[0].leaf == "other.invalid_abusive"
 
 
 def test_an_old_fraud_is_no_emergency(model: Model) -> None:

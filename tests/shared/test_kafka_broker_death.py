@@ -1,0 +1,91 @@
+"""A broker of three dies while events are published, and comes back: nothing is lost."""
+
+import threading
+import time
+from collections import defaultdict
+
+import pytest
+
+from deploy.kafka.broker import KafkaCluster
+from shared.bus import Bus, BusUnavailable, Record
+from shared.bus.kafka import KafkaBus
+
+pytestmark = pytest.mark.kafka
+
+TOPIC = "survives"
+KEYS = 20
+READ_SECONDS = 30.0
+
+
+class Writer(threading.Thread):
+    """Publishes numbered records of several keys, again and again until the bus took them."""
+
+    def __init__(self, bus: Bus) -> None:
+        super().__init__(daemon=True)
+        self._producer = bus.producer()
+        self._finish = threading.Event()
+        self.published = 0
+
+    def finish(self) -> None:
+        self._finish.set()
+        self.join(timeout=60)
+        assert not self.is_alive()
+        self._producer.close()
+
+    def run(self) -> None:
+        while not self._finish.is_set():
+            numbers = range(self.published, self.published + KEYS)
+            left = [Record(TOPIC, f"key-{n % KEYS}", b"%d" % n) for n in numbers]
+            while left:
+                left = self._refused(left)
+            self.published += KEYS
+
+    def _refused(self, records: list[Record]) -> list[Record]:
+        try:
+            taken = self._producer.publish(records)
+        except BusUnavailable:
+            time.sleep(0.1)
+            return records
+        return [record for record, ok in zip(records, taken, strict=True) if not ok]
+
+
+def test_what_is_published_while_a_broker_dies_arrives_in_order(
+    kafka_cluster: KafkaCluster,
+) -> None:
+    bus = KafkaBus(kafka_cluster.bootstrap, replication=3)
+    bus.ensure_topics({TOPIC: 6})
+    writer = Writer(bus)
+    writer.start()
+    wait_for_progress(writer, 1000)
+    for victim in (0, 1):
+        kafka_cluster.kill(victim)
+        wait_for_progress(writer, 1000)
+        kafka_cluster.restart(victim)
+        kafka_cluster.wait_until_up()
+        wait_for_progress(writer, 1000)
+    writer.finish()
+
+    first_seen: dict[str, list[int]] = defaultdict(list)
+    consumer = bus.consumer("reader", [TOPIC])
+    seen: set[int] = set()
+    deadline = time.monotonic() + READ_SECONDS
+    while len(seen) < writer.published and time.monotonic() < deadline:
+        for item in consumer.poll(1.0):
+            number = int(item.record.value)
+            if number not in seen:
+                first_seen[item.record.key].append(number)
+                seen.add(number)
+    consumer.close()
+    bus.close()
+    assert seen == set(range(writer.published))
+    assert all(numbers == sorted(numbers) for numbers in first_seen.values())
+
+
+def wait_for_progress(writer: Writer, records: int) -> None:
+    """Wait until so many more records are published; the bus must come to itself for that."""
+    goal = writer.published + records
+    deadline = time.monotonic() + 60
+    while writer.published < goal:
+        assert time.monotonic() < deadline, f"stuck at {writer.published} of {goal}"
+        assert writer.is_alive()
+        time.sleep(0.05)
