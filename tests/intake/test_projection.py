@@ -58,8 +58,10 @@ def test_an_older_event_changes_nothing() -> None:
 CASE_EVENTS = [case_event(NUMBER, n, state) for n, state in enumerate(CaseState, start=1)]
 
 
-@given(st.permutations([classification(NUMBER, 1), classification(NUMBER, 2), *CASE_EVENTS]),
-       st.lists(st.sampled_from(CASE_EVENTS), max_size=5))
+@given(
+    st.permutations([classification(NUMBER, 1), classification(NUMBER, 2), *CASE_EVENTS]),
+    st.lists(st.sampled_from(CASE_EVENTS), max_size=5),
+)
 def test_any_order_and_any_repetition_ends_in_the_same_state(
     events: Sequence[Told], repeated: Sequence[Told]
 ) -> None:
@@ -105,9 +107,9 @@ def test_what_a_batch_does_not_speak_of_stays_as_it_was(office: Office) -> None:
     assert ticket["case"]["state"] == "dispatched"
     assert ticket["lead_unit"] == "housing"
     assert ticket["classification"]["leaf"] == "safety.gas_leak"
-    assert office.rows(
-        "SELECT assist_units FROM ticket WHERE number = :number", number=number
-    ) == [(["fire"],)]
+    assert office.rows("SELECT assist_units FROM ticket WHERE number = :number", number=number) == [
+        (["fire"],)
+    ]
 
 
 def test_the_timeline_is_in_the_order_of_time_whatever_the_order_of_arrival(office: Office) -> None:
@@ -119,7 +121,10 @@ def test_the_timeline_is_in_the_order_of_time_whatever_the_order_of_arrival(offi
     ticket = office.get(f"/tickets/{number}").json()
     assert ticket["status"] == "accepted"
     told = [line for line in ticket["timeline"] if line["actor"] == "system"]
-    assert [line["at"] for line in told] == ["2026-11-23T10:00:00+08:00", "2026-11-23T11:00:00+08:00"]
+    assert [line["at"] for line in told] == [
+        "2026-11-23T10:00:00+08:00",
+        "2026-11-23T11:00:00+08:00",
+    ]
 
 
 def test_an_unknown_ticket_is_an_error_and_nothing_of_its_batch_is_stored(office: Office) -> None:

@@ -1,5 +1,6 @@
 """The rules of intake: numbers, amendments, urges and call-backs."""
 
+import re
 from datetime import UTC, datetime
 from itertools import product
 
@@ -59,8 +60,6 @@ def test_a_number_is_the_day_in_shanghai_and_its_serial(
 
 @given(st.datetimes(datetime(2020, 1, 1), datetime(2199, 1, 1)), st.integers(1, 10**11))  # noqa: DTZ001
 def test_every_number_is_known_as_one(moment: datetime, serial: int) -> None:
-    import re
-
     assert re.fullmatch(NUMBER, ticket_number("NK", moment.replace(tzinfo=UTC), serial))
 
 
@@ -108,9 +107,7 @@ def test_an_unsolved_ticket_is_handled_again() -> None:
 
 
 def test_an_unreached_caller_changes_nothing_but_the_record() -> None:
-    change = call_back(
-        standing(CaseState.CALLBACK_PENDING), False, Satisfaction.UNREACHED, "", NOW
-    )
+    change = call_back(standing(CaseState.CALLBACK_PENDING), False, Satisfaction.UNREACHED, "", NOW)
     assert change.standing.status == CaseState.CALLBACK_PENDING
     assert change.standing.ticket.round == 0
     assert [type(payload) for payload in change.payloads] == [TicketCalledBack]

@@ -1,12 +1,18 @@
-"""Routers for the tests: one of a module that looks at its own cases only, or one of a test."""
+"""A router for the tests of a module: they look at their own cases only, or empty it first."""
 
 from collections.abc import Iterator
 
 import pytest
+from sqlalchemy import text
 
 from shared.settings import Settings
 from tests.conftest import drop_databases, own_databases
 from tests.router.station import Station, open_station
+
+EMPTY = text(
+    "TRUNCATE case_record, clock, case_log, early_urge, unit_feed, queue_entry,"
+    " outbox, inbox, dead_letter"
+)
 
 
 @pytest.fixture(scope="module")
@@ -19,7 +25,8 @@ def station(server: Settings, tmp_path_factory: pytest.TempPathFactory) -> Itera
 
 
 @pytest.fixture
-def empty_station(settings: Settings) -> Iterator[Station]:
-    """A router that has no cases yet."""
-    with open_station(settings) as running:
-        yield running
+def empty_station(station: Station) -> Station:
+    """The module's router without any case."""
+    with station.database.writing() as writer:
+        writer.execute(EMPTY)
+    return station

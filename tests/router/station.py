@@ -15,8 +15,9 @@ import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from services.router.api import Centre
 from services.router.dispatching import Rules
-from services.router.service import ROUTER, load_rules
+from services.router.service import ROUTER
 from shared.auth import Role, issue_token
 from shared.bus import Received, Record
 from shared.consume import ConsumerLoop
@@ -250,7 +251,9 @@ class Station:
     @property
     def rules(self) -> Rules:
         """What this router decides by."""
-        return load_rules(self.settings)
+        centre = self.running.parts.state
+        assert isinstance(centre, Centre)
+        return centre.rules
 
 
 @contextmanager

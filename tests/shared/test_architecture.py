@@ -8,14 +8,28 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-FRAMEWORKS = {"fastapi", "starlette", "uvicorn", "sqlalchemy", "sqlmodel", "psycopg", "alembic",
-              "kafka", "typer", "prometheus_client", "httpx", "structlog"}
+FRAMEWORKS = {
+    "fastapi",
+    "starlette",
+    "uvicorn",
+    "sqlalchemy",
+    "sqlmodel",
+    "psycopg",
+    "alembic",
+    "kafka",
+    "typer",
+    "prometheus_client",
+    "httpx",
+    "structlog",
+}
 VOCABULARY = {"shared.events", "shared.calendar", "shared.taxonomy"}
 """What a domain module may know of the shared code: vocabulary and calendar."""
 DOMAIN = [
     "services.intake.tickets",
     *(f"services.classifier.{name}" for name in ("normalise", "speech", "rules", "demands")),
-    *sorted(f"services.router.{path.stem}" for path in ROOT.glob("services/router/case_[cmors]*.py")),
+    *sorted(
+        f"services.router.{path.stem}" for path in ROOT.glob("services/router/case_[cmors]*.py")
+    ),
     *(f"services.router.{name}" for name in ("cases", "clocks", "place", "responsibility")),
     *(f"shared.{name}" for name in ("events", "calendar", "redaction", "text")),
 ]
@@ -51,7 +65,9 @@ def reachable(module: str) -> set[str]:
 
 def test_services_stay_apart_and_shared_knows_none_of_them() -> None:
     lint = Path(sys.executable).with_name("lint-imports")
-    done = subprocess.run([lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(
+        [lint, "--no-cache"], cwd=ROOT, capture_output=True, text=True, timeout=60
+    )
     assert done.returncode == 0, done.stdout
 
 
@@ -63,7 +79,9 @@ def test_a_domain_module_knows_no_framework_not_even_through_another(module: str
 @pytest.mark.parametrize("module", DOMAIN)
 def test_a_domain_module_knows_of_the_project_only_its_vocabulary_and_its_own(module: str) -> None:
     own = module.rpartition(".")[0]
-    project = {name for name in imported(module) if name.partition(".")[0] in {"services", "shared"}}
+    project = {
+        name for name in imported(module) if name.partition(".")[0] in {"services", "shared"}
+    }
     assert {name for name in project - VOCABULARY if not name.startswith(f"{own}.")} == set()
 
 

@@ -82,7 +82,17 @@ def test_a_token_that_would_be_refused_is_not_issued(
 
 @pytest.mark.parametrize(
     "header",
-    [None, "", "Bearer", "Bearer ", "Bearer x", "Bearer a.b.c", "Basic eDp5", "bearer\x00", "Bearer é"],
+    [
+        None,
+        "",
+        "Bearer",
+        "Bearer ",
+        "Bearer x",
+        "Bearer a.b.c",
+        "Basic eDp5",
+        "bearer\x00",
+        "Bearer é",
+    ],
 )
 def test_no_token_is_no_caller(settings: Settings, header: str | None) -> None:
     assert status_of(settings, header) == 401
@@ -165,7 +175,7 @@ class Issuer(http.server.ThreadingHTTPServer):
 
 
 class _Keys(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:  # noqa: N802
+    def do_GET(self) -> None:
         assert isinstance(self.server, Issuer)
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.server.key.public_key()))
         body = json.dumps({"keys": [{**public, "kid": "k1", "use": "sig"}]}).encode()

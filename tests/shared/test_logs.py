@@ -53,9 +53,7 @@ def test_a_line_is_one_json_object_with_its_values_as_fields(
         ValueError(PHONE),
     ],
 )
-def test_a_personal_value_is_redacted_however_deep(
-    lines: io.StringIO, value: object
-) -> None:
+def test_a_personal_value_is_redacted_however_deep(lines: io.StringIO, value: object) -> None:
     structlog.get_logger().warning(f"heard {PHONE}", value=value)
     output = lines.getvalue()
     assert PHONE not in output

@@ -35,7 +35,9 @@ def test_cleaning_is_idempotent_and_never_adds(raw: str) -> None:
     assert len(clean(raw)) <= len(raw)
 
 
-@pytest.mark.parametrize("hidden", ["\u200b", "\u200d", "\u2060", "\u00ad", "\ufeff", "\x01", "\ufe0f"])
+@pytest.mark.parametrize(
+    "hidden", ["\u200b", "\u200d", "\u2060", "\u00ad", "\ufeff", "\x01", "\ufe0f"]
+)
 def test_nothing_unseen_hides_a_phone_from_redaction(hidden: str) -> None:
     assert redact(clean(hidden.join("13820001234"))) == "【电话】"
 

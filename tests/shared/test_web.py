@@ -261,5 +261,3 @@ def test_the_description_says_how_to_log_in_and_what_errors_look_like(client: Te
     for status in ("4XX", "5XX"):
         assert list(notes["responses"][status]["content"]) == ["application/problem+json"]
     assert client.get("/docs").status_code == 200
-
-
