@@ -157,13 +157,14 @@ class ConsumerLoop(threading.Thread):
             try:
                 with self._database.writing() as writer:
                     handled = self._apply(writer, batch)
+                if handled:
+                    self._parked_in_a_row = 0
             except Exception as error:
                 if is_transient(error):
                     raise
-                handled = self._one_by_one(batch)
+                for item in batch:
+                    self._try(item)
         self._committed()
-        if handled:
-            self._parked_in_a_row = 0
 
     def _apply(self, writer: Writer, batch: Sequence[Received]) -> int:
         group = self._subscription.group
@@ -187,14 +188,12 @@ class ConsumerLoop(threading.Thread):
                 HANDLED.labels(group, message.type).inc()
         return len(todo)
 
-    def _one_by_one(self, batch: Sequence[Received]) -> int:
-        return sum(self._try(item) for item in batch)
-
-    def _try(self, item: Received) -> int:
+    def _try(self, item: Received) -> None:
+        """Handle one message of a batch that failed as a whole, or park it."""
         for attempt in range(1, self._patience.attempts + 1):
             try:
                 with self._database.writing() as writer:
-                    return self._apply(writer, [item])
+                    handled = self._apply(writer, [item])
             except Malformed as error:
                 return self._give_up_on(item, "malformed", error, attempt)
             except Exception as error:
@@ -202,9 +201,13 @@ class ConsumerLoop(threading.Thread):
                     raise
                 if attempt == self._patience.attempts:
                     return self._give_up_on(item, "handler_failed", error, attempt)
+            else:
+                if handled:
+                    self._parked_in_a_row = 0
+                return None
         raise AssertionError("no attempt was made")
 
-    def _give_up_on(self, item: Received, reason: str, error: Exception, attempts: int) -> int:
+    def _give_up_on(self, item: Received, reason: str, error: Exception, attempts: int) -> None:
         # An error's sentence may quote the ticket, so only ours, and where it was raised, is told.
         sentence = str(error) if isinstance(error, Malformed) else type(error).__name__
         log.error(
@@ -220,7 +223,6 @@ class ConsumerLoop(threading.Thread):
         self._parked_in_a_row += 1
         if self._parked_in_a_row >= self._patience.in_a_row:
             raise Stopped(f"{self._parked_in_a_row} messages in a row could not be handled")
-        return 0
 
     def _park(
         self, writer: Writer, item: Received, reason: str, error: str, attempts: int = 0

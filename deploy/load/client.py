@@ -86,7 +86,7 @@ class Paced:
         self._rate = rate
         self._requests = requests_of(job)
         self._count = int(rate * job.seconds)
-        self._free: list[Connection] = []
+        self._free: deque[Connection] = deque()
         self._waiting: deque[tuple[bytes, float]] = deque()
         self._sent: dict[str, float] = {}
         self._arrived: dict[str, float] = {}
@@ -97,7 +97,7 @@ class Paced:
         """Open the streams, send the tickets, and wait until all are seen or time is up."""
         streams = await self._watch()
         connections = await connect(self._job, self._answered, self._lost)
-        self._free = list(connections)
+        self._free.extend(connections)
         cpu = time.process_time()
         self.seen.began = monotonic() + 0.1
         self._schedule(self.seen.began)
@@ -125,7 +125,8 @@ class Paced:
 
     def _submit(self, request: bytes, due: float) -> None:
         if self._free:
-            self._free.pop().send(request, due)
+            # The one that rested longest: the server closes those that rest for seconds.
+            self._free.popleft().send(request, due)
         else:
             self._waiting.append((request, due))
 

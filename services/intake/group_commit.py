@@ -52,6 +52,8 @@ class GroupCommit:
 
     async def submit(self, item: Draft) -> Accepted:
         """The receipt, once the ticket is durable. Raises Problem."""
+        if not self.is_alive():
+            raise _busy()
         loop = asyncio.get_running_loop()
         answer: asyncio.Future[Accepted] = loop.create_future()
         try:

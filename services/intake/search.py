@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, and_, or_, text, tuple_
+from sqlalchemy import ColumnElement, and_, or_, text, tuple_
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from services.intake.tables import TicketRow
 from services.intake.tickets import NUMBER
@@ -51,7 +52,7 @@ def find(
     return page, _cursor(page[-1]) if more else None
 
 
-def statement(criteria: Criteria, now: datetime) -> Select[tuple[TicketRow]]:
+def statement(criteria: Criteria, now: datetime) -> SelectOfScalar[TicketRow]:
     """The query for a page and one ticket more. Raises BadCursor."""
     return (
         select(TicketRow)

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import httpx
+import psycopg
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
@@ -31,12 +31,13 @@ from shared.events import (
     Priority,
     Ticket,
 )
+from shared.postgres import database_url, libpq
 from shared.service import Running, prepare
 from shared.settings import Settings
 
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 WORDS = "迎水里3号楼2门501室楼道堆放杂物, 三天没人管"
-TABLES = ("ticket", "caller_vault", "idempotency", "callback", "timeline", "caller_read", "outbox")
+TABLES = ("ticket", "caller_vault", "idempotency", "callback", "timeline", "caller_read")
 
 
 class Office:
@@ -51,16 +52,16 @@ class Office:
         """The Authorization header of somebody of this role."""
         return {"Authorization": f"Bearer {issue_token(self.settings, role, unit=unit)}"}
 
-    def get(self, path: str, role: Role = Role.OPERATOR, unit: str | None = None) -> httpx.Response:
+    def get(self, path: str, role: Role = Role.OPERATOR, unit: str | None = None) -> Any:
         """GET under /api."""
         return self.client.get(f"/api{path}", headers=self.header(role, unit))
 
     def post(
-        self, path: str, body: object, role: Role = Role.OPERATOR, **headers: str
-    ) -> httpx.Response:
-        """POST under /api."""
-        all_headers = {**self.header(role), **headers}
-        return self.client.post(f"/api{path}", json=body, headers=all_headers)
+        self, path: str, body: object, role: Role = Role.OPERATOR, key: str | None = None
+    ) -> Any:
+        """POST under /api, perhaps with an Idempotency-Key."""
+        headers = self.header(role) | ({"Idempotency-Key": key} if key is not None else {})
+        return self.client.post(f"/api{path}", json=body, headers=headers)
 
     def submit(self, **fields: object) -> str:
         """The number of a new ticket."""
@@ -75,22 +76,20 @@ class Office:
             return [tuple(row) for row in reader.execute(text(query), parameters)]
 
     def counts(self) -> Mapping[str, int]:
-        """How many rows each table holds; the outbox is emptied by the relay, so it is left out."""
+        """How many rows each table holds, but for the outbox, which the relay empties."""
         return {
             table: self.rows(f"SELECT count(*) FROM {table}")[0][0]  # noqa: S608
             for table in TABLES
-            if table != "outbox"
         }
 
     def published(self, number: str) -> list[str]:
         """Payloads about a ticket, on the bus or on their way."""
-        bus = self.settings.model_copy()
         with self.running.runtime.database.reading() as reader:
             waiting = reader.execute(
                 text("SELECT payload FROM outbox WHERE key = :number"), {"number": number}
             ).scalars()
             payloads = [bytes(row).decode() for row in waiting]
-        return payloads + bus_records(bus, number)
+        return payloads + bus_records(self.settings, number)
 
     def tell(self, *messages: Message) -> None:
         """Let other services say something."""
@@ -100,10 +99,6 @@ class Office:
 
 def bus_records(settings: Settings, key: str) -> list[str]:
     """Values on the embedded bus under a key."""
-    import psycopg
-
-    from shared.postgres import database_url, libpq
-
     with psycopg.connect(libpq(database_url(settings, "bus"))) as connection:
         found = connection.execute("SELECT value FROM record WHERE key = %s", (key,)).fetchall()
     return [bytes(value).decode() for (value,) in found]

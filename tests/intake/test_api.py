@@ -294,8 +294,8 @@ def test_no_name_and_no_phone_leaves_the_vault(office: Office) -> None:
     shown = office.get(f"/tickets/{number}").text
     seen = [answer.text, published, shown, output.getvalue(), generate_latest().decode(), *rows]
     for secret in secrets:
-        for text in seen:
-            assert secret not in text
+        for words in seen:
+            assert secret not in words
     sealed = office.rows("SELECT sealed FROM caller_vault WHERE number = :n", n=number)[0][0]
     assert "欧阳".encode() not in bytes(sealed)
 

@@ -15,6 +15,7 @@ from shared.database import migrate
 from shared.settings import Settings
 from tests.conftest import drop_databases, own_databases
 
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 WITHOUT_A_CLASS = {"alembic_version", "inbox", "liveness"}
 """Tables that only SQL speaks of."""
 
@@ -30,11 +31,8 @@ def classes() -> dict[str, type[SQLModel]]:
 
 def kind(column_type: TypeEngine[Any]) -> str:
     """A column's type as PostgreSQL spells it; its text has no limit either way."""
-    return (
-        column_type.compile(postgresql.dialect())
-        .replace("VARCHAR", "TEXT")
-        .replace("FLOAT", "DOUBLE PRECISION")
-    )
+    spelled = column_type.compile(DIALECT)
+    return spelled.replace("VARCHAR", "TEXT").replace("FLOAT", "DOUBLE PRECISION")
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 import base64
 import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 
 import psycopg
@@ -15,6 +14,7 @@ from shared.auth import Role
 from shared.postgres import libpq
 from tests.intake.office import NOW, Office, case_event, dispatched, message
 
+DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
 MANY = 6000
 FILL = """
 INSERT INTO ticket (number, id, version, status, channel, kind, text, confidential,
@@ -30,7 +30,7 @@ FROM (SELECT n, timestamptz '2020-01-01' + (n || ' hours')::interval AS at
 
 
 @pytest.fixture(scope="module")
-def archive(office: Office) -> Iterator[Office]:
+def archive(office: Office) -> Office:
     """Intake with some thousand old tickets."""
     with office.running.runtime.database.writing() as writer:
         writer.execute(text(FILL), {"many": MANY})
@@ -133,9 +133,7 @@ def test_tickets_of_the_same_instant_are_neither_lost_nor_repeated(archive: Offi
 )
 def test_no_list_reads_the_whole_table(archive: Office, criteria: Criteria, index: str) -> None:
     sql = str(
-        statement(criteria, NOW).compile(
-            dialect=postgresql.dialect(), compile_kwargs={"literal_binds": True}
-        )
+        statement(criteria, NOW).compile(dialect=DIALECT, compile_kwargs={"literal_binds": True})
     ).replace("%%", "%")
     with psycopg.connect(libpq(archive.running.runtime.database.url)) as connection:
         plan = "\n".join(line for (line,) in connection.execute(f"EXPLAIN {sql}".encode()))

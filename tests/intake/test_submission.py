@@ -13,6 +13,7 @@ import pytest
 
 from services.intake.contract import Accepted, Submission
 from services.intake.drafts import draft
+from services.intake.group_commit import GroupCommit
 from services.intake.storing import store
 from services.intake.vault import Vault
 from shared.auth import Role
@@ -83,7 +84,7 @@ def test_a_key_sent_fifty_times_at_once_makes_one_ticket_and_fifty_equal_answers
         (201, answers[0].text): 50
     }
     assert office.counts()["ticket"] == before + 1
-    again = office.post("/tickets", {"text": WORDS}, **{"Idempotency-Key": "storm"})
+    again = office.post("/tickets", {"text": WORDS}, key="storm")
     assert (again.status_code, again.text) == (201, answers[0].text)
 
 
@@ -118,27 +119,27 @@ def test_a_key_sent_from_two_processes_at_once_makes_one_ticket(office: Office) 
 def test_a_key_used_for_another_body_is_refused(
     office: Office, first: object, second: object
 ) -> None:
-    key = {"Idempotency-Key": f"other-body-{hash(str(second))}"}
-    accepted = office.post("/tickets", first, **key)
+    key = f"other-body-{hash(str(second))}"
+    accepted = office.post("/tickets", first, key=key)
     before = office.counts()
-    refused = office.post("/tickets", second, **key)
+    refused = office.post("/tickets", second, key=key)
     assert refused.status_code == 422
     assert refused.json()["type"] == "urn:hotline:problem:idempotency-key-reused"
     assert office.counts() == before
-    assert office.post("/tickets", first, **key).text == accepted.text
+    assert office.post("/tickets", first, key=key).text == accepted.text
 
 
 def test_what_means_the_same_is_the_same_body(office: Office) -> None:
-    key = {"Idempotency-Key": "same-meaning"}
-    sparse = office.post("/tickets", {"text": f" {WORDS}\u200b"}, **key)
+    key = "same-meaning"
+    sparse = office.post("/tickets", {"text": f" {WORDS}\u200b"}, key=key)
     spelled_out = {"text": WORDS, "title": None, "kind": "help", "channel": "hotline"}
-    assert office.post("/tickets", spelled_out, **key).text == sparse.text
+    assert office.post("/tickets", spelled_out, key=key).text == sparse.text
 
 
 def test_a_key_is_its_senders_own(office: Office) -> None:
-    key = {"Idempotency-Key": "shared-word"}
-    operators = office.post("/tickets", {"text": WORDS}, **key)
-    systems = office.post("/tickets", {"text": "另一件"}, Role.SYSTEM, **key)
+    key = "shared-word"
+    operators = office.post("/tickets", {"text": WORDS}, key=key)
+    systems = office.post("/tickets", {"text": "另一件"}, Role.SYSTEM, key=key)
     assert systems.status_code == 201
     assert systems.json()["number"] != operators.json()["number"]
 
@@ -156,13 +157,13 @@ def test_a_channels_own_id_serves_as_a_key(office: Office) -> None:
 def test_a_key_never_stands_for_a_channels_id(office: Office) -> None:
     body = {"text": WORDS, "channel": "web", "external_id": "9"}
     by_id = office.post("/tickets", body)
-    by_key = office.post("/tickets", body, **{"Idempotency-Key": "external:web:9"})
+    by_key = office.post("/tickets", body, key="external:web:9")
     assert by_key.json()["number"] != by_id.json()["number"]
 
 
 def test_keys_are_kept_as_hashes_for_they_may_hold_a_phone(office: Office) -> None:
     office.post("/tickets", {"text": WORDS, "external_id": "13820005678"})
-    office.post("/tickets", {"text": WORDS}, **{"Idempotency-Key": "13820005678"})
+    office.post("/tickets", {"text": WORDS}, key="13820005678")
     assert office.rows("SELECT 1 FROM idempotency WHERE key LIKE '%13820005678%'") == []
 
 
@@ -211,6 +212,15 @@ def test_one_bad_ticket_does_not_take_others_with_it(office: Office) -> None:
     assert [type(outcome) for outcome in outcomes] == [Accepted, Problem, Accepted, Accepted]
     stored = {row[0] for row in office.rows("SELECT number FROM ticket")}
     assert {o.number for o in outcomes if isinstance(o, Accepted)} <= stored
+
+
+def test_what_comes_after_the_end_is_told_to_come_again(office: Office) -> None:
+    runtime = office.running.runtime
+    commit = GroupCommit(runtime.database, Vault(office.settings), runtime.relay, "NK")
+    commit.close()
+    with pytest.raises(Problem) as refused:
+        asyncio.run(commit.submit(draft(Submission(text=WORDS), "li", None, NOW)))
+    assert refused.value.status == 503
 
 
 def test_more_than_can_wait_are_told_to_come_again(

@@ -1,7 +1,9 @@
 """The rules of intake: numbers, amendments, urges and call-backs."""
 
 import re
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from itertools import product
 
 import pytest
@@ -122,9 +124,14 @@ def test_only_a_verified_ticket_is_called_back(status: str) -> None:
 
 
 def test_a_closed_ticket_takes_neither_words_nor_urges() -> None:
-    for act in (lambda s: amend(s, "x", None), lambda s: urge(s, "", NOW)):
+    closed = standing(CaseState.CLOSED)
+    acts: list[Callable[[], Change]] = [
+        lambda: amend(closed, "x", None),
+        lambda: urge(closed, "", NOW),
+    ]
+    for act in acts:
         with pytest.raises(Refused) as refused:
-            act(standing(CaseState.CLOSED))
+            act()
         assert refused.value.refusal is Refusal.CLOSED
 
 
@@ -138,10 +145,10 @@ def test_every_change_is_the_next_version_and_all_its_payloads_say_so(
 ) -> None:
     before = standing(status)
     solved = [True, False] if satisfaction is not Satisfaction.UNREACHED else [False]
-    acts = [
+    acts: list[Callable[[], Change]] = [
         lambda: amend(before, words, None),
         lambda: urge(before, words, NOW),
-        *(lambda s=s: call_back(before, s, satisfaction, words, NOW) for s in solved),
+        *(partial(call_back, before, s, satisfaction, words, NOW) for s in solved),
     ]
     for act in acts:
         try:

@@ -1,5 +1,6 @@
 """What one transaction writes of its cases, and the numbers in the units' feeds."""
 
+import json
 import random
 import threading
 import time
@@ -108,10 +109,8 @@ def test_a_copy_kept_by_the_cursor_is_true_while_entries_change(empty_station: S
     for follower in stress(empty_station, urge=True):
         assert follower.seen == sorted(set(follower.seen))
         query = "SELECT number, seq, open FROM queue_entry WHERE unit = :u"
-        truth = {
-            n: (seq, is_open) for n, seq, is_open in empty_station.rows(query, u=follower.unit)
-        }
-        assert follower.copy == truth
+        truth = empty_station.rows(query, u=follower.unit)
+        assert follower.copy == {number: (seq, is_open) for number, seq, is_open in truth}
 
 
 def test_every_change_of_a_queue_is_on_the_units_topic_once_and_in_its_order(
@@ -160,17 +159,9 @@ def test_an_event_carries_the_case_as_it_stood_after_it(station: Station) -> Non
     query = "SELECT payload FROM outbox WHERE key = :n AND topic = 'hotline.cases' ORDER BY id"
     states = [
         (found["case"]["version"], found["case"]["state"])
-        for found in (station_json(payload) for (payload,) in station.rows(query, n=number))
+        for found in (json.loads(payload) for (payload,) in station.rows(query, n=number))
     ]
     assert states == [(1, "awaiting_info"), (2, "dispatched"), (2, "dispatched")]
-
-
-def station_json(payload: bytes) -> dict[str, dict[str, object]]:
-    """The JSON of an event."""
-    import json
-
-    found: dict[str, dict[str, object]] = json.loads(payload)
-    return found
 
 
 def test_a_case_is_read_as_it_was_decided(station: Station) -> None:

@@ -1,0 +1,66 @@
+"""The migrated schema is the one that the code reads and writes."""
+
+from typing import Any
+
+import pytest
+from sqlalchemy import inspect
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine
+from sqlmodel import SQLModel
+
+from services.router import tables
+from services.router.storing import LOG_COLUMNS
+from services.router.tables import CASE_COLUMNS, CLOCK_COLUMNS
+from shared import messaging
+from shared.database import migrate
+from tests.router.station import Station
+
+WITHOUT_A_CLASS = {"alembic_version", "inbox", "liveness"}
+"""Tables that only SQL speaks of."""
+
+MODELS: dict[str, type[SQLModel]] = {
+    str(model.__tablename__): model
+    for module in (tables, messaging)
+    for model in vars(module).values()
+    if isinstance(model, type) and issubclass(model, SQLModel) and hasattr(model, "__table__")
+}
+
+
+def kind(column_type: TypeEngine[Any]) -> str:
+    """A column's type as PostgreSQL spells it; its text has no limit either way."""
+    return column_type.compile(postgresql.dialect()).replace("VARCHAR", "TEXT")
+
+
+def test_every_table_has_a_class_and_every_class_a_table(station: Station) -> None:
+    found = inspect(station.database.engine).get_table_names()
+    assert set(found) - WITHOUT_A_CLASS == set(MODELS)
+
+
+@pytest.mark.parametrize("table", sorted(MODELS))
+def test_every_column_is_as_its_class_says(station: Station, table: str) -> None:
+    columns = inspect(station.database.engine).get_columns(table)
+    migrated = {c["name"]: (kind(c["type"]), c["nullable"]) for c in columns}
+    model = MODELS[table].__table__  # type: ignore[attr-defined]
+    assert migrated == {c.name: (kind(c.type), bool(c.nullable)) for c in model.columns}
+
+
+@pytest.mark.parametrize(
+    ("table", "written", "by_the_database"),
+    [
+        ("case_record", CASE_COLUMNS, {"opened_at"}),
+        ("clock", CLOCK_COLUMNS, {"id"}),
+        ("case_log", LOG_COLUMNS, {"id"}),
+    ],
+)
+def test_every_column_is_written(
+    station: Station, table: str, written: tuple[str, ...], by_the_database: set[str]
+) -> None:
+    columns = inspect(station.database.engine).get_columns(table)
+    assert {column["name"] for column in columns} - by_the_database == set(written)
+    assert len(written) == len(set(written))
+
+
+def test_migrating_again_changes_nothing(station: Station) -> None:
+    number = station.opened()
+    migrate(station.settings, "router")
+    assert station.state(number) == "dispatched"
