@@ -35,7 +35,7 @@ def public_home() -> Iterator[Path]:
 def own_databases(server: Settings, home: Path) -> Settings:
     """Settings whose services have new, empty databases on the shared server."""
     url = server_url(server).set(database=f"t{uuid.uuid4().hex[:12]}")
-    return Settings(home=home, database_url=libpq(url))
+    return Settings(home=home, database_url=libpq(url), kafka=None)
 
 
 def drop_databases(settings: Settings, server: Settings) -> None:

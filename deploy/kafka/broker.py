@@ -33,7 +33,11 @@ JARS_VARIABLE: Final = "HOTLINE_KAFKA_JARS"
 """Names a folder that holds the jars already; nothing is fetched then."""
 START_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 10.0
-HEAP: Final = {1: ("-Xms256m", "-Xmx512m"), 3: ("-Xms128m", "-Xmx256m")}
+START_FAST: Final = "-XX:TieredStopAtLevel=1"
+JVM: Final = {
+    1: ("-XX:+UseSerialGC", "-Xms256m", "-Xmx512m"),
+    3: ("-XX:+UseSerialGC", "-Xms128m", "-Xmx256m", START_FAST),
+}
 GUARD: Final = 'read _; kill -KILL "$1"; rm -rf "$2"'
 POM: Final = Path(__file__).with_name("pom.xml")
 
@@ -171,8 +175,15 @@ class Broker:
                 in_sync=brokers // 2 + 1,
             )
         )
-        format_ = ["kafka.tools.StorageTool", "format", "-t", cluster_id, "-c", str(self._settings)]
-        done = subprocess.run([*self._java, *format_], capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [
+                *(*self._java, START_FAST, "kafka.tools.StorageTool", "format"),
+                *("-t", cluster_id, "-c", str(self._settings)),
+            ],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if done.returncode != 0:
             raise BrokerError(f"the data folder could not be formatted: {done.stderr[-2000:]}")
 
@@ -226,13 +237,13 @@ class KafkaCluster:
     """
 
     def __init__(self, brokers: int = 1) -> None:
-        if brokers not in HEAP:
+        if brokers not in JVM:
             raise ValueError(f"one broker or three, not {brokers}")
         jars = fetch_jars()
         self._folder = Path(tempfile.mkdtemp(prefix="hotline-kafka-"))
         ports = _free_ports(2 * brokers)
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
-        java = ["java", "-XX:+UseSerialGC", quiet, *HEAP[brokers], "-cp", f"{jars}/*"]
+        java = ["java", *JVM[brokers], quiet, "-cp", f"{jars}/*"]
         self.brokers = [
             Broker(node, self._folder / f"broker-{node}", (ports[2 * i], ports[2 * i + 1]), java)
             for i, node in enumerate(range(1, brokers + 1))

@@ -36,7 +36,7 @@ from shared.bus import BusUnavailable, PartitionLost, Received, Record
 CONNECT_MS: Final = 1500
 """How long a new client looks for a broker; `answers` promises a decision in two seconds."""
 REQUEST_MS: Final = 5000
-DELIVERY_MS: Final = 20_000
+DELIVERY_MS: Final = 8000
 FLUSH_SECONDS: Final = 30.0
 """Longer than a delivery may take, so that after a flush nothing is pending any more."""
 LINGER_MS: Final = 1000

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.router.clockwork import fire_due
 from shared.auth import Role
 from shared.events import Priority
 from tests.router.station import (
@@ -25,7 +26,7 @@ from tests.router.station import (
 
 LEAD = "urban-management"
 MONDAY = "2026-11-23T10:00:00+08:00"
-RETURN = {"reason_code": "not_ours", "basis": "三定方案第五条", "proposed_owner": "power"}
+RETURN: Json = {"reason_code": "not_ours", "basis": "三定方案第五条", "proposed_owner": "power"}
 PHONE = "13820001234"
 
 
@@ -203,8 +204,6 @@ def test_a_case_shows_itself_its_ticket_and_everything_that_happened(station: St
 
 
 def test_every_time_in_an_answer_is_that_on_the_wall(station: Station) -> None:
-    from services.router.clockwork import fire_due
-
     number = station.opened(TRAPPED, occurred_at=datetime.now(UTC))
     with station.database.writing() as writer:
         fire_due(writer, station.rules.calendar, datetime.now(UTC) + timedelta(days=1))
@@ -216,7 +215,7 @@ def test_every_time_in_an_answer_is_that_on_the_wall(station: Station) -> None:
 
 
 class Life:
-    """Names of the commands of a case's life, and what each leads to."""
+    """The commands of a whole life: what is given, the state it leads to, and its fact."""
 
     REVIEW = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
     STEPS: tuple[tuple[str, Mapping[str, Any], str, str], ...] = (
@@ -389,7 +388,11 @@ def test_a_refusal_names_its_reason_and_changes_nothing(
     ],
 )
 def test_a_refusal_later_in_a_case_names_its_reason(
-    station: Station, leads_to: tuple[str, ...], command: str, given: Json, expected: Json
+    station: Station,
+    leads_to: tuple[str, ...],
+    command: str,
+    given: Json,
+    expected: tuple[int, str],
 ) -> None:
     number = station.opened()
     for step in leads_to:
@@ -464,7 +467,7 @@ ROUTES = [
 def test_authorisation_comes_before_anything_else(
     station: Station, method: str, path: str, roles: set[Role], role: Role
 ) -> None:
-    nonsense = {"content": b"{not json", "params": {"limit": "many", "wait": "long"}}
+    nonsense: Json = {"content": b"{not json", "params": {"limit": "many", "wait": "long"}}
     nobody = station.client.request(method, path, **nonsense)
     assert problem(nobody) == (401, "unauthenticated")
     header = station.header(role, "fire" if role is Role.UNIT else None)
