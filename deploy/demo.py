@@ -26,17 +26,18 @@ ARRIVAL_SECONDS: Final = 20.0
 @contextlib.contextmanager
 def hotline() -> Iterator[Hotline]:
     """The hotline that runs already, or one of our own. Raises StackError."""
-    running = Hotline(load_settings())
-    if running.answers():
-        print(f"使用正在运行的服务：{running.address('intake')}", flush=True)
-        yield running
-        return
+    with contextlib.closing(Hotline(load_settings())) as running:
+        if running.answers():
+            print(f"使用正在运行的服务：{running.address('intake')}", flush=True)
+            yield running
+            return
     print("没有正在运行的服务，启动一套临时的……", flush=True)
     with (
         tempfile.TemporaryDirectory(prefix="hotline-demo-") as home,
         Stack(settings_for(Path(home) / "home")) as stack,
+        contextlib.closing(Hotline(stack.settings)) as own,
     ):
-        yield Hotline(stack.settings)
+        yield own
 
 
 def send(line: Hotline, samples: Sequence[Sample]) -> Sequence[Mapping[str, Any]]:

@@ -24,6 +24,10 @@ class Hotline:
         self._settings = settings
         self._client = httpx.Client(timeout=30)
 
+    def close(self) -> None:
+        """Close the connections to the services."""
+        self._client.close()
+
     def answers(self) -> bool:
         """Whether all services are there and take this installation's tokens."""
         if not self._has_secret():

@@ -12,11 +12,13 @@ to know:
 
 - Records come in order, and at least once. The header `ce_id` is the same when a record
   comes again: keep the ids you have handled, together with what you did, in one
-  transaction of your own database. Here they live in memory.
+  transaction of your own database. Here they live in memory and are gone at the end;
+  `GET /api/units/<unit>/queue` tells at any time what is open.
 - `seq` counts the changes of this queue. For one ticket a record with a smaller `seq` than
   the one you have is old: leave it. `case.version` is what to send back with a command
   (`POST /api/cases/<number>/accept {"version": ...}`); a 409 means that the case moved on.
 - `open` is false when the unit has nothing more to do: take the ticket off the list.
+- A field that is missing is null; new fields may come.
 - Commit the offset after the work, never before: then a crash repeats and loses nothing.
 
 No record holds the caller's name or phone; ask intake for them, where the case allows it.
@@ -62,8 +64,8 @@ def lines(item: dict[str, Any]) -> Iterator[str]:
         return
     yield f"{item['number']}  {case['priority']}  {item['role']}  {item['reason']}  {case['leaf']}"
     yield f"    {ticket['text']}"
-    for clock in case["clocks"]:
-        if not clock["stopped_at"] and not clock["cancelled"]:
+    for clock in case.get("clocks", ()):
+        if not clock.get("stopped_at") and not clock.get("cancelled"):
             yield f"    {clock['kind']} 截止 {clock['due_at']}"
 
 

@@ -18,6 +18,7 @@ from pydantic_core import to_json
 from sqlalchemy import URL, Executable, create_engine, text
 from sqlalchemy.engine import Engine, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from sqlmodel import Session, SQLModel
 
 from shared.postgres import ensure_database
@@ -77,6 +78,7 @@ class Database:
             max_overflow=8,
             pool_pre_ping=True,
             pool_timeout=5,
+            hide_parameters=True,
             connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
         )
 
@@ -98,7 +100,7 @@ class Database:
         try:
             with self.engine.begin() as connection:
                 connection.execute(text("UPDATE liveness SET checked_at = now()"))
-        except DBAPIError:
+        except (DBAPIError, PoolTimeout):
             return False
         return True
 

@@ -108,9 +108,8 @@ def measure_intake(home: Path, plan: Plan) -> Sequence[Level]:
 
 def measure_journey(back_end: str, settings: Settings, plan: Plan) -> Journey:
     """Tickets through all three services: paced first, then as many as intake takes."""
-    with Stack(settings) as stack:
+    with Stack(settings) as stack, contextlib.closing(Gauges(stack)) as gauges:
         port, token = settings.intake_port, stack.token(Role.OPERATOR)
-        gauges = Gauges(stack)
         run_jobs([Job(port, token, clients=16, count=plan.warm_tickets)])
         gauges.wait_routed(plan.warm_tickets, plan.drain_seconds)
         paced = Job(
@@ -129,20 +128,20 @@ def measure_journey(back_end: str, settings: Settings, plan: Plan) -> Journey:
         burst = Job(port, token, BURST_CLIENTS, count=plan.tickets, seed=11)
         with ThreadPoolExecutor(1) as beside:
             running = beside.submit(run_jobs, [burst])
-            routed = gauges.wait_routed(before + plan.tickets, plan.drain_seconds)
+            routed_at = gauges.wait_routed(before + plan.tickets, plan.drain_seconds)
             (full,) = running.result()
-        shown = gauges.wait_shown(plan.drain_seconds)
+        shown_at = gauges.wait_shown(plan.drain_seconds)
         arrived = gauges.routed() - before
         return Journey(
             back_end=back_end,
             tickets=full.good,
-            per_second=arrived / (routed - full.began),
+            per_second=arrived / (routed_at - full.began),
             accepted_per_second=full.good / full.elapsed,
-            shown_per_second=arrived / (shown - full.began),
+            shown_per_second=arrived / (shown_at - full.began),
             complete=arrived >= full.good,
             p50_ms=percentile(calm.journeys, 50) / 1000,
             p99_ms=percentile(calm.journeys, 99) / 1000,
-            unseen=calm.unseen + full.good - arrived,
+            unseen=calm.unseen + max(0, full.good - arrived),
             failed=calm.failed + full.failed,
             generator_cores=full.own_cpu_seconds / full.elapsed,
             memory_mb=memory_mb(stack),

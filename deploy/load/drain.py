@@ -30,6 +30,10 @@ class Gauges:
         token = stack.token(Role.SUPERVISOR)
         self._client = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
+    def close(self) -> None:
+        """Close the connections to the services."""
+        self._client.close()
+
     def units(self) -> Sequence[str]:
         """The units whose queues tickets can reach."""
         units = self._client.get(f"{self._stack.address('router')}/api/units").json()

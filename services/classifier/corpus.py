@@ -29,7 +29,10 @@ class CorpusError(Exception):
 
 
 class CorpusLine(BaseModel):
-    """One line of the corpus; `voice` is how the citizen speaks."""
+    """One line of the corpus; `voice` is how the citizen speaks.
+
+    `hard` marks a message at a boundary, where another leaf's words stand out.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -40,6 +43,7 @@ class CorpusLine(BaseModel):
     voice: Literal[
         "spoken", "dialect", "shorthand", "letter", "web", "angry", "polite", "elderly", "title"
     ]
+    hard: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -162,7 +162,25 @@ def amendments(number: RecordNumber, body: Amendment, caller: Caller, intake: In
     known = _contact(intake, number)
     words = body.text and known.redact(body.text)
     address = body.address and known.redact(body.address)
-    return _change(intake, number, caller, lambda standing, _: amend(standing, words, address))
+
+    def keep_original(writer: Writer, _: Standing, __: datetime) -> None:
+        if (words, address) == (body.text, body.address):
+            return
+        row = writer.get(CallerVaultRow, number)
+        before = intake.vault.open(number, row.sealed) if row is not None else Sealed()
+        sealed = intake.vault.seal(number, before.amended(body.text, body.address))
+        if row is None:
+            writer.add(CallerVaultRow(number=number, sealed=sealed))
+        else:
+            row.sealed = sealed
+
+    return _change(
+        intake,
+        number,
+        caller,
+        lambda standing, _: amend(standing, words, address),
+        keep_original,
+    )
 
 
 @router.post("/tickets/{number}/urges", status_code=201)

@@ -11,10 +11,10 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
-from services.intake.tickets import RECEIVED, TRIAGED
+from services.intake.tickets import RECEIVED, REOPENED, TRIAGED
 from shared.database import Writer, as_json
 from shared.envelope import Message
-from shared.events import Case, CaseEvent, Classification
+from shared.events import Case, CaseEvent, CaseState, Classification
 
 TIMELINE_COLUMNS: Final = ("number", "at", "type", "actor", "unit", "note", "detail")
 
@@ -60,9 +60,13 @@ def project(state: Projection, payload: Classification | CaseEvent) -> Projectio
     case = payload.case
     if case.version <= state.case_version:
         return state
+    answered = state.status in (CaseState.CLOSED, REOPENED)
     return replace(
         state,
-        status=case.state.value,
+        # The caller has answered; the case still says it waits until the router has heard.
+        status=state.status
+        if answered and case.state is CaseState.CALLBACK_PENDING
+        else case.state.value,
         case_version=case.version,
         case_view=case,
         lead_unit=case.lead_unit or case.desk,

@@ -34,6 +34,11 @@ class Sealed(BaseModel):
         """`words` without personal data, this caller's own name and phone included."""
         return redact(words, [self.name] if self.name else [], [self.phone] if self.phone else [])
 
+    def amended(self, text: str | None, address: str | None) -> "Sealed":
+        """With words that came later, as they were before redaction."""
+        words = "\n".join(filter(None, (self.text, text)))
+        return self.model_copy(update={"text": words or None, "address": address or self.address})
+
 
 class VaultError(Exception):
     """A sealed value does not open: wrong key, wrong ticket, or tampered with."""

@@ -3,8 +3,7 @@
 from typing import Any
 
 import pytest
-from sqlalchemy import Table, inspect
-from sqlalchemy.dialects import postgresql
+from sqlalchemy import Dialect, Table, inspect
 from sqlalchemy.types import TypeEngine
 
 from services.router import tables
@@ -25,9 +24,9 @@ TABLES = {
 }
 
 
-def kind(column_type: TypeEngine[Any]) -> str:
+def kind(column_type: TypeEngine[Any], dialect: Dialect) -> str:
     """A column's type as PostgreSQL spells it; its text has no limit either way."""
-    return column_type.compile(postgresql.dialect()).replace("VARCHAR", "TEXT")
+    return column_type.compile(dialect).replace("VARCHAR", "TEXT")
 
 
 def test_every_table_has_a_class_and_every_class_a_table(station: Station) -> None:
@@ -37,10 +36,11 @@ def test_every_table_has_a_class_and_every_class_a_table(station: Station) -> No
 
 @pytest.mark.parametrize("table", sorted(TABLES))
 def test_every_column_is_as_its_class_says(station: Station, table: str) -> None:
-    columns = inspect(station.database.engine).get_columns(table)
-    migrated = {c["name"]: (kind(c["type"]), c["nullable"]) for c in columns}
+    engine = station.database.engine
+    columns = inspect(engine).get_columns(table)
+    migrated = {c["name"]: (kind(c["type"], engine.dialect), c["nullable"]) for c in columns}
     declared = TABLES[table].columns
-    assert migrated == {c.name: (kind(c.type), bool(c.nullable)) for c in declared}
+    assert migrated == {c.name: (kind(c.type, engine.dialect), bool(c.nullable)) for c in declared}
 
 
 @pytest.mark.parametrize(
