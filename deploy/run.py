@@ -12,7 +12,7 @@ from typing import Final
 import httpx
 from honcho.manager import Manager
 
-from services.classifier.evaluate import classifier_home
+from services.classifier.home import classifier_home
 from services.classifier.model import load_or_train
 from shared.postgres import running_server
 from shared.service import prepare

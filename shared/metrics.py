@@ -96,6 +96,40 @@ PROBABILITY: Final = Histogram(
 REVIEWS_WAITING: Final = Gauge(
     "hotline_reviews_waiting", "Tickets that wait for a person to classify them."
 )
+MODEL_IN_USE: Final = Gauge(
+    "hotline_model_in_use",
+    "1 for the model this process has in each role: active decides, shadow judges beside it.",
+    ["role", "version"],
+)
+MODEL_UNAVAILABLE: Final = Gauge(
+    "hotline_model_unavailable",
+    "1 where this process could not read the model chosen for a role and goes on without it.",
+    ["role"],
+)
+GUESSED_RECENTLY: Final = Gauge(
+    "hotline_guessed_tickets",
+    "Tickets the model judged within the window, by the category it saw.",
+    ["window", "category"],
+)
+ABSTAINED_SHARE: Final = Gauge(
+    "hotline_abstained_share",
+    "Share of the window's tickets the model left to a person; NaN without tickets.",
+    ["window"],
+)
+MEAN_PROBABILITY: Final = Gauge(
+    "hotline_mean_probability",
+    "Mean probability of the window's guesses; NaN without tickets.",
+    ["window"],
+)
+SHADOW_AGREEMENT: Final = Gauge(
+    "hotline_shadow_agreement_share",
+    "Share of seven days' tickets on which shadow and active model agree; NaN without tickets.",
+    ["on"],
+)
+SHADOW_SKIPPED: Final = Counter(
+    "hotline_shadow_skipped_total",
+    "Tickets the shadow model did not judge, being too far behind or not to be read.",
+)
 
 ROUTED: Final = Counter(
     "hotline_routed_total",

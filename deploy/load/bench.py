@@ -16,8 +16,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Final
 
@@ -27,7 +26,8 @@ from rich.console import Console
 
 from deploy.kafka import broker
 from deploy.load.drain import Gauges, memory_mb, server_memory_mb
-from deploy.load.jobs import Job, Seen
+from deploy.load.generator import loading, run_jobs
+from deploy.load.jobs import Job
 from deploy.load.measures import (
     PACED_RATE,
     Journey,
@@ -38,7 +38,6 @@ from deploy.load.measures import (
 )
 from deploy.load.report import WIDTH, Report, machine
 from deploy.stack import (
-    CHECKOUT,
     POSTGRES_VERSION,
     Stack,
     StackError,
@@ -48,7 +47,7 @@ from deploy.stack import (
 from shared.auth import Role
 from shared.settings import Settings
 
-LIMIT_SECONDS: Final = 285
+LIMIT_SECONDS: Final = 270
 """When measuring ends, whatever is left; stopping everything takes the rest of five minutes."""
 CLIENTS: Final = (1, 16, 64)
 EMPTY: Final = "/healthz"
@@ -68,25 +67,10 @@ class Plan:
     seconds: float = 2.5
     warm: float = 0.5
     paced_seconds: float = 10.0
-    tickets: int = 10_000
+    tickets: int = 8_000
     warm_tickets: int = 1_000
     drain_seconds: float = 45.0
     clients: Sequence[int] = CLIENTS
-
-
-def run_jobs(jobs: Sequence[Job]) -> Sequence[Seen]:
-    """Have the load generator do some jobs. Raises Unmeasured."""
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.load.client"],
-        input=json.dumps([asdict(job) for job in jobs]),
-        capture_output=True,
-        text=True,
-        cwd=CHECKOUT,
-        check=False,
-    )
-    if done.returncode != 0:
-        raise Unmeasured(f"the load generator failed: {done.stderr[-2000:]}")
-    return [Seen(**seen) for seen in json.loads(done.stdout)]
 
 
 def measure_intake(home: Path, plan: Plan) -> Sequence[Level]:
@@ -125,11 +109,10 @@ def measure_journey(back_end: str, settings: Settings, plan: Plan) -> Journey:
         )
         (calm,) = run_jobs([paced])
         before = gauges.routed()
-        burst = Job(port, token, BURST_CLIENTS, count=plan.tickets, seed=11)
-        with ThreadPoolExecutor(1) as beside:
-            running = beside.submit(run_jobs, [burst])
+        burst = Job(port, token, BURST_CLIENTS, plan.drain_seconds, count=plan.tickets, seed=11)
+        with loading([burst]) as result:
             routed_at = gauges.wait_routed(before + plan.tickets, plan.drain_seconds)
-            (full,) = running.result()
+            (full,) = result()
         shown_at = gauges.wait_shown(plan.drain_seconds)
         arrived = gauges.routed() - before
         return Journey(

@@ -54,7 +54,8 @@ class Journey:
 
     `per_second` is how many tickets reached the units' queues, `accepted_per_second` how
     many intake took meanwhile, `shown_per_second` how many intake showed as routed.
-    `complete` says whether all arrived in the time given. `memory_mb` is the resident
+    `complete` says whether all arrived in the time given, `unseen` how many did not.
+    `memory_mb` is the resident
     memory of each service, `beside_mb` that of the servers they use.
     """
 
@@ -163,6 +164,6 @@ def aims_of(levels: Sequence[Level], journeys: Sequence[Journey]) -> Sequence[Ai
 
 
 def lost_tickets(levels: Sequence[Level], journeys: Sequence[Journey]) -> int:
-    """Requests that failed and tickets that never arrived: none, or the run is no good."""
+    """Requests that failed and tickets that did not arrive in time: none, in a good run."""
     refused = sum(level.tickets.failed + level.empty.failed for level in levels)
     return refused + sum(journey.failed + journey.unseen for journey in journeys)

@@ -98,7 +98,7 @@ class Report:
             "empty endpoint: GET /healthz of the same intake process, in turns with the tickets",
             *(f"LEFT OUT: {reason}" for reason in self.left_out),
             *(f"FAILED: {reason}" for reason in self.failures),
-            *([f"LOST: {self.lost} requests or tickets"] if self.lost else []),
+            *([f"LOST OR LATE: {self.lost} requests or tickets"] if self.lost else []),
         ]
 
 

@@ -105,15 +105,14 @@ class Ledger:
         trace: str | None = None,
     ) -> None:
         """Take a decision over: a new case, or the next version of a held one."""
-        number = decision.record.number
+        number, view = decision.record.number, case_view(decision.record)
         entry = self._entries.get(number)
         if entry is None:
-            view = case_view(decision.record)
             entry = self._entries[number] = Entry(ticket, decision.record, None, view)
         entry.ticket_changed = entry.ticket_changed or ticket is not entry.ticket
         entry.ticket = ticket
         entry.case = decision.record
-        entry.view = case_view(decision.record)
+        entry.view = view
         entry.told.extend(Told(fact, entry.view, actor, unit, at, trace) for fact in decision.facts)
 
     def store(self) -> None:
@@ -128,18 +127,19 @@ class Ledger:
             (case_values(entry.case, entry.ticket.model_dump_json()) for entry in fresh),
         )
         held = [entry for entry in changed if entry.stored is not None]
-        self._update([entry for entry in held if entry.ticket_changed], CASE_COLUMNS[1:])
-        self._update([entry for entry in held if not entry.ticket_changed], CASE_COLUMNS[1:-1])
+        self._update([entry for entry in held if entry.ticket_changed], with_ticket=True)
+        self._update([entry for entry in held if not entry.ticket_changed], with_ticket=False)
         self._store_clocks(changed)
         self._writer.copy("case_log", LOG_COLUMNS, _log_rows(changed))
         emit(self._writer, (*_case_events(changed), *self._queue_events(changed)))
 
-    def _update(self, entries: Sequence[Entry], columns: Sequence[str]) -> None:
+    def _update(self, entries: Sequence[Entry], *, with_ticket: bool) -> None:
         if not entries:
             return
         assignments = ", ".join(
             f"{name} = CAST(:{name} AS jsonb)" if name in JSON_COLUMNS else f"{name} = :{name}"
-            for name in columns
+            for name in CASE_COLUMNS[1:]
+            if name != "ticket" or with_ticket
         )
         rows = [case_values(entry.case, entry.ticket.model_dump_json()) for entry in entries]
         self._writer.execute(

@@ -46,6 +46,8 @@ ROUND_BYTES: Final = 900_000
 BATCH_BYTES: Final = 1_000_000
 RECORD_BYTES: Final = 4 << 20
 """The largest record a topic takes."""
+HEARTBEAT_MS: Final = 500
+"""How soon a member hears that the group is rearranged; nothing is read until all have."""
 MAX_POLL_RECORDS: Final = 500
 IDLE_POLL_SECONDS: Final = 0.2
 COMPLAINT_SECONDS: Final = 60.0
@@ -63,6 +65,8 @@ class Sparing(logging.Filter):
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether this line of the library has been silent for long enough."""
+        if record.levelno < logging.WARNING:
+            return True
         line = (record.pathname, record.lineno)
         if record.created - self._heard.get(line, 0.0) < self._seconds:
             return False
@@ -312,7 +316,11 @@ def _rounds(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
 
 
 class KafkaLogConsumer:
-    """A member of a group with explicit commits."""
+    """A member of a group with explicit commits.
+
+    To be polled without pauses: joining a group takes several polls, and the library begins
+    anew when the join ends between two of them.
+    """
 
     def __init__(self, client: Mapping[str, Any], group: str, topics: Sequence[str]) -> None:
         self._consumer = _connected(
@@ -326,7 +334,7 @@ class KafkaLogConsumer:
             partition_assignment_strategy=(CooperativeStickyAssignor,),
             max_poll_records=MAX_POLL_RECORDS,
             session_timeout_ms=10_000,
-            heartbeat_interval_ms=2000,
+            heartbeat_interval_ms=HEARTBEAT_MS,
             metadata_max_age_ms=10_000,
         )
         self._done: dict[Any, int] = {}

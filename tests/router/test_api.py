@@ -214,38 +214,32 @@ def test_every_time_in_an_answer_is_that_on_the_wall(station: Station) -> None:
     assert all(time.endswith("+08:00") for time in seen), seen
 
 
-class Life:
-    """The commands of a whole life: what is given, the state it leads to, and its fact."""
+REVIEW = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
 
-    REVIEW = (datetime.now(UTC) + timedelta(days=30)).date().isoformat()
-    STEPS: tuple[tuple[str, Mapping[str, Any], str, str], ...] = (
-        ("redispatch", {"lead_unit": LEAD, "leaf": LAMP}, "dispatched", "dispatched"),
-        ("return", {"unit": LEAD, **RETURN}, "return_requested", "return_requested"),
-        ("rule-return", {"approve": False, "note": "属你单位"}, "dispatched", "return_denied"),
-        ("urge", {"role": Role.OPERATOR, "note": "又来电"}, "dispatched", "urged"),
-        ("supervise", {"role": Role.SUPERVISOR}, "dispatched", "supervised"),
-        ("accept", {"unit": LEAD}, "accepted", "accepted"),
-        ("contact", {"unit": LEAD}, "in_progress", "contacted"),
-        ("extend", {"unit": LEAD, "note": "待料"}, "extension_requested", "extension_requested"),
-        ("rule-extension", {"approve": True}, "in_progress", "extended"),
-        ("suspend", {"plan": "等新灯杆", "review_date": REVIEW}, "suspended", "suspended"),
-        ("resume", {"unit": LEAD}, "in_progress", "resumed"),
-        ("reply", {"unit": LEAD, "note": "已修好"}, "replied", "replied"),
-        (
-            "verify",
-            {"unit": "wangdingdi", "approve": False, "note": "仍不亮"},
-            "in_progress",
-            "verification_failed",
-        ),
-        ("reply", {"unit": LEAD, "note": "又修好"}, "replied", "replied"),
-        ("verify", {"unit": "wangdingdi"}, "callback_pending", "verified"),
-    )
+# Command, what is given, the state it leads to, and its fact.
+LIFE: tuple[tuple[str, Mapping[str, Any], str, str], ...] = (
+    ("redispatch", {"lead_unit": LEAD, "leaf": LAMP}, "dispatched", "dispatched"),
+    ("return", {"unit": LEAD, **RETURN}, "return_requested", "return_requested"),
+    ("rule-return", {"approve": False, "note": "属你单位"}, "dispatched", "return_denied"),
+    ("urge", {"role": Role.OPERATOR, "note": "又来电"}, "dispatched", "urged"),
+    ("supervise", {"role": Role.SUPERVISOR}, "dispatched", "supervised"),
+    ("accept", {"unit": LEAD}, "accepted", "accepted"),
+    ("contact", {"unit": LEAD}, "in_progress", "contacted"),
+    ("extend", {"unit": LEAD, "note": "待料"}, "extension_requested", "extension_requested"),
+    ("rule-extension", {"approve": True}, "in_progress", "extended"),
+    ("suspend", {"plan": "等新灯杆", "review_date": REVIEW}, "suspended", "suspended"),
+    ("resume", {"unit": LEAD}, "in_progress", "resumed"),
+    ("reply", {"unit": LEAD, "note": "已修好"}, "replied", "replied"),
+    ("verify", {"unit": "wangdingdi", "approve": False}, "in_progress", "verification_failed"),
+    ("reply", {"unit": LEAD, "note": "又修好"}, "replied", "replied"),
+    ("verify", {"unit": "wangdingdi"}, "callback_pending", "verified"),
+)
 
 
 def test_a_whole_life_over_http(station: Station) -> None:
     number = station.opened(abstained=True)
     version = 1
-    for command, given, state, fact in Life.STEPS:
+    for command, given, state, fact in LIFE:
         case = station.done(number, command, version=version, **given)
         version += 1
         assert (case["state"], case["version"]) == (state, version), command
@@ -405,7 +399,7 @@ def test_danger_is_never_returned_nor_suspended(station: Station) -> None:
     assert problem(station.give(number, "return", unit=LEAD, **RETURN)) == (409, "return-emergency")
     station.done(number, "accept", unit=LEAD)
     station.done(number, "contact", unit=LEAD)
-    parked = station.give(number, "suspend", plan="等料", review_date=Life.REVIEW)
+    parked = station.give(number, "suspend", plan="等料", review_date=REVIEW)
     assert problem(parked) == (409, "suspend-emergency")
 
 
@@ -491,7 +485,7 @@ def test_what_people_write_is_redacted_before_it_is_stored_or_told(station: Stat
     station.done(number, "rule-return", approve=False, note=written)
     for command in ("accept", "contact"):
         station.done(number, command, unit=LEAD, note=written)
-    station.done(number, "suspend", plan=written, review_date=Life.REVIEW)
+    station.done(number, "suspend", plan=written, review_date=REVIEW)
     everywhere = [
         *station.rows("SELECT note || detail::text FROM case_log WHERE number = :n", n=number),
         *station.rows("SELECT details::text FROM case_record WHERE number = :n", n=number),

@@ -20,7 +20,6 @@ from tests.router.station import (
     Json,
     Station,
     classified,
-    closed,
     new_number,
     served,
 )
@@ -86,8 +85,8 @@ def test_without_a_cursor_a_unit_gets_what_is_open_oldest_change_first(
 ) -> None:
     station = empty_station
     first, second, gone = (station.opened() for _ in range(3))
-    station.done(gone, "redispatch", lead_unit="power")
     station.done(first, "accept", unit="urban-management")
+    station.done(gone, "redispatch", lead_unit="power")
     page = pull(station, "urban-management")
     assert numbers(page) == [second, first]
     assert all(item["open"] and item["role"] == "lead" for item in page["items"])
@@ -178,22 +177,21 @@ def test_a_long_poll_answers_within_moments_of_a_change(station: Station, addres
         changed.append(time.monotonic())
 
     with httpx.Client(headers=headers, timeout=10) as client:
-        for _ in range(3):
+        for _ in range(5):
             cursor = client.get(url).json()["cursor"]
             with soon(change, 0.2):
                 answer = client.get(url, params={"after": cursor, "wait": 8})
                 answered = time.monotonic()
             late.append(answered - changed[-1])
             assert len(answer.json()["items"]) == 1
-    assert min(late) < 0.3, "the machine may be busy, but not every time"
+    assert sorted(late)[3] < 0.3, "the machine may be busy once, but not every time"
 
 
 def test_a_long_poll_without_a_cursor_waits_where_nothing_is_open(
     empty_station: Station, address: str
 ) -> None:
     station = empty_station
-    number = station.opened(MARKET, address=None)
-    station.hear(closed(number))
+    station.done(station.opened(MARKET), "redispatch", lead_unit="commerce")
     url = f"{address}/api/units/market/queue"
     with (
         httpx.Client(headers=station.header(Role.UNIT, "market"), timeout=10) as client,

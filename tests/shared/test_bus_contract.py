@@ -4,6 +4,7 @@ import contextlib
 import itertools
 import logging
 import os
+import queue
 import signal
 import socket
 import subprocess
@@ -13,15 +14,16 @@ import time
 import uuid
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Self
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from shared.bus import Bus, BusUnavailable, Consumer, PartitionLost, Received, Record
+from shared.bus import Bus, BusError, BusUnavailable, Consumer, PartitionLost, Received, Record
 from shared.bus.embedded import EmbeddedBus
 from shared.bus.kafka import KafkaBus
 from shared.postgres import ensure_database, libpq
@@ -87,6 +89,50 @@ def member(bus: Bus, group: str, *topics: str) -> Iterator[Consumer]:
         yield consumer
     finally:
         consumer.close()
+
+
+class Member(threading.Thread):
+    """A member of a group on a thread of its own, as consumers are: it reads all the time."""
+
+    def __init__(self, bus: Bus, group: str, topic: str, *, commits: bool = True) -> None:
+        super().__init__(daemon=True)
+        self._open: Callable[[], Consumer] = lambda: bus.consumer(group, [topic])
+        self._commits = commits
+        self._told: queue.SimpleQueue[tuple[Future[None], Callable[[Consumer], None]]]
+        self._told = queue.SimpleQueue()
+        self._leaving = threading.Event()
+        self.seen: list[Received] = []
+
+    def tell(self, step: Callable[[Consumer], None]) -> Future[None]:
+        """Have the member do something between two polls."""
+        future: Future[None] = Future()
+        self._told.put((future, step))
+        return future
+
+    def run(self) -> None:
+        consumer = self._open()
+        while not self._leaving.is_set():
+            while not self._told.empty():
+                future, step = self._told.get()
+                try:
+                    future.set_result(step(consumer))
+                except BusError as error:
+                    future.set_exception(error)
+            batch = consumer.poll(0.2)
+            if self._commits:
+                with contextlib.suppress(PartitionLost):
+                    consumer.commit(batch)
+            self.seen += batch
+        consumer.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._leaving.set()
+        self.join(timeout=PATIENCE)
+        assert not self.is_alive()
 
 
 def publish(bus: Bus, records: Sequence[Record]) -> None:
@@ -235,28 +281,22 @@ def test_poll_comes_back_empty_after_its_time(bus: Bus, topic: str) -> None:
 
 def test_two_members_share_the_partitions_and_hand_over_on_close(bus: Bus, topic: str) -> None:
     group = new_group()
-    with member(bus, group, topic) as stays:
-        stays.poll(1.0)
-        with member(bus, group, topic) as leaves:
+    with Member(bus, group, topic) as stays:
+        with Member(bus, group, topic) as leaves:
             until(lambda: sorted(map(len, shares(bus, topic, stays, leaves))) == [2, 2])
         until(lambda: shares(bus, topic, stays) == [{0, 1, 2, 3}])
 
 
-def shares(bus: Bus, topic: str, *members: Consumer) -> list[set[int]]:
-    """From which partitions each member reads a round of records; none is read by two."""
+def shares(bus: Bus, topic: str, *members: Member) -> list[set[int]]:
+    """From which partitions each member reads a round of records."""
     fresh = [Record(topic, f"key-{n}", uuid.uuid4().bytes) for n in range(40)]
-    publish(bus, fresh)
     wanted = {record.value for record in fresh}
-    read_by: list[list[Received]] = [[] for _ in members]
-    deadline = time.monotonic() + PATIENCE
-    while wanted - {value for items in read_by for value in values(items)}:
-        assert time.monotonic() < deadline, "not all was read"
-        for consumer, items in zip(members, read_by, strict=True):
-            batch = consumer.poll(0.1)
-            with contextlib.suppress(PartitionLost):
-                consumer.commit(batch)
-            items += [item for item in batch if item.record.value in wanted]
-    return [partitions(items) for items in read_by]
+    publish(bus, fresh)
+    until(lambda: wanted <= {value for member in members for value in values(member.seen)})
+    return [
+        partitions([item for item in member.seen if item.record.value in wanted])
+        for member in members
+    ]
 
 
 MEMBER_THAT_READS = """
@@ -291,25 +331,15 @@ def test_a_member_that_dies_loses_its_partitions_soon(
 def test_commit_says_so_when_a_partition_was_lost(bus: Bus, topic: str) -> None:
     group = new_group()
     publish(bus, numbered(topic, 40, keys=40))
-    with member(bus, group, topic) as slow:
-        batch = read(slow, 40)
-        with member(bus, group, topic) as taking:
-            taken: list[Received] = []
-            deadline = time.monotonic() + PATIENCE
-            while len(partitions(taken)) < 2:
-                assert time.monotonic() < deadline
-                slow.poll(0.1)
-                taken += taking.poll(0.1)
+    with Member(bus, group, topic, commits=False) as slow:
+        until(lambda: len(slow.seen) == 40)
+        batch = list(slow.seen)
+        with Member(bus, group, topic, commits=False) as taking:
+            until(lambda: len(partitions(taking.seen)) == 2)
             with pytest.raises(PartitionLost):
-                slow.commit(batch)
-            lost = [item for item in batch if item.partition in partitions(taken)]
-
-            def the_rest_is_committed() -> bool:
-                slow.poll(0.1)
-                taking.poll(0.1)
-                return bus.lag(group, [topic]) == {topic: len(lost)}
-
-            until(the_rest_is_committed)
+                slow.tell(lambda consumer: consumer.commit(batch)).result(PATIENCE)
+            lost = [item for item in batch if item.partition in partitions(taking.seen)]
+            until(lambda: bus.lag(group, [topic]) == {topic: len(lost)})
 
 
 def test_idling_keeps_the_membership_and_loses_nothing(bus: Bus, topic: str) -> None:
@@ -329,17 +359,21 @@ def test_idling_keeps_the_membership_and_loses_nothing(bus: Bus, topic: str) -> 
 
 
 def test_a_member_that_idles_lets_another_take_its_share(bus: Bus, topic: str) -> None:
-    group = new_group()
+    group, enough = new_group(), threading.Event()
     publish(bus, numbered(topic, 40, keys=40))
-    with member(bus, group, topic) as idling:
-        idling.rewind(read(idling, 40))
-        with member(bus, group, topic) as joining:
-            received: list[Received] = []
-            deadline = time.monotonic() + PATIENCE
-            while not received:
-                assert time.monotonic() < deadline
-                received += joining.poll(0.1)
-                idling.idle(0.3)
+
+    def idle(consumer: Consumer) -> None:
+        while not enough.is_set():
+            consumer.idle(0.3)
+
+    with Member(bus, group, topic, commits=False) as idling:
+        until(lambda: len(idling.seen) == 40)
+        waiting = idling.tell(idle)
+        with Member(bus, group, topic) as joining:
+            until(lambda: len(partitions(joining.seen)) == 2)
+            enough.set()
+            waiting.result(PATIENCE)
+        assert len(idling.seen) == 40
 
 
 def test_lag_counts_what_is_not_committed_with_and_without_a_member(bus: Bus, topic: str) -> None:
@@ -382,15 +416,9 @@ def test_topics_may_be_ensured_again_and_by_many_at_once(back_end: BackEnd, bus:
 
 
 def test_a_record_for_a_topic_that_does_not_exist_is_not_published(bus: Bus, topic: str) -> None:
+    records = [Record("no-such-topic", "a", b"1"), Record(topic, "a", b"2")]
     producer = bus.producer()
-    with pytest.raises(BusUnavailable):
-        producer.publish([Record("no-such-topic", "a", b"1")])
-    assert list(
-        producer.publish([Record("no-such-topic", "a", b"1"), Record(topic, "a", b"2")])
-    ) == [
-        False,
-        True,
-    ]
+    assert list(producer.publish(records)) == [False, True]
     producer.close()
 
 
@@ -520,7 +548,6 @@ def test_an_unreachable_bus_is_reported_in_bounded_time(kind: str, dead_port: in
     attempts: list[Callable[[], object]] = [
         lambda: bus.producer().publish([Record("t", "k", b"v")]),
         lambda: bus.consumer("g", ["t"]),
-        lambda: bus.lag("g", ["t"]),
     ]
     for attempt in attempts:
         started = time.monotonic()
@@ -544,7 +571,6 @@ def test_looking_for_a_dead_kafka_leaves_no_thread_and_no_flood_of_lines(
     before = threading.active_count()
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="kafka"):
-        bus.answers()
         with pytest.raises(BusUnavailable):
             bus.consumer("g", ["t"])
     assert threading.active_count() == before
