@@ -120,11 +120,11 @@ def as_json(values: Sequence[Any]) -> str:
 def is_transient(error: BaseException) -> bool:
     """Whether trying the same transaction again may succeed: a lost server, a deadlock.
 
-    SQLSTATE classes 08 connection, 40 rollback, 53 resources (a full disk), 57 operator
-    intervention, 58 system.
+    A pool without a free connection passes too. SQLSTATE classes: 08 connection, 40 rollback,
+    53 resources (a full disk), 57 operator intervention, 58 system.
     """
     if not isinstance(error, DBAPIError):
-        return isinstance(error, psycopg.OperationalError)
+        return isinstance(error, (psycopg.OperationalError, PoolTimeout))
     state = getattr(error.orig, "sqlstate", None)
     if state is None:
         return isinstance(error, OperationalError) or error.connection_invalidated

@@ -85,7 +85,7 @@ class Disposition(StrEnum):
 
 
 class CaseState(StrEnum):
-    """States of a case (handbook section 5); the transitions are `services/router/case_states.py`."""
+    """States of a case (handbook section 5); `services/router/case_states.py` moves between."""
 
     MANUAL_DISPATCH = "manual_dispatch"
     AWAITING_INFO = "awaiting_info"
