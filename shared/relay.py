@@ -21,6 +21,10 @@ from shared.metrics import BUS_UP, RELAYED
 BATCH: Final = 500
 IDLE_SECONDS: Final = (0.02, 0.2)
 """How long to wait for a wake-up when the outbox is empty: right after work, and later."""
+BUSY: Final = 8
+GATHER_SECONDS: Final = 0.02
+"""From so many events in a batch on, others gather for so long before the next: a batch costs
+two transactions, however small it is."""
 RETRY_SECONDS: Final = (0.1, 5.0)
 ELECTION_SECONDS: Final = 1.0
 NOTICE_DEATH: Final = text(
@@ -100,8 +104,11 @@ class Relay(threading.Thread):
         idle = IDLE_SECONDS[0]
         while not self._stopping.is_set():
             self._woken.clear()
-            if self.relay_once(connection):
+            rows = self.relay_once(connection)
+            if rows:
                 idle = IDLE_SECONDS[0]
+                if BUSY <= rows < BATCH:
+                    self._stopping.wait(GATHER_SECONDS)
             else:
                 self._woken.wait(idle)
                 idle = min(idle * 1.5, IDLE_SECONDS[1])

@@ -46,7 +46,7 @@ from shared.web import Check, Health, create_app
 
 WORKER_PORT_OFFSET: Final = 100
 """A worker without an HTTP side serves health and metrics on the service's port plus this."""
-SWITCH_SECONDS: Final = 0.0005
+SWITCH_SECONDS: Final = 0.001
 """How long one thread may keep the interpreter from another. A transaction's thread comes back
 from the database many times; at Python's 5 ms each, it would spend its time waiting."""
 MONITOR_SECONDS: Final = 5.0
@@ -180,6 +180,7 @@ class Running:
         self.runtime = runtime_of(service, settings)
         database, bus, relay = self.runtime.database, self.runtime.bus, self.runtime.relay
         self.parts = service.build(self.runtime)
+        self._workers = workers
         self._loops = [
             ConsumerLoop(subscription, bus, database, topics, relay.wake)
             for subscription in (self.parts.subscriptions if workers else ())
@@ -192,7 +193,7 @@ class Running:
         checks: dict[str, Check] = {
             "database": database.answers,
             "bus": bus.answers,
-            "relay": relay.is_alive,
+            **({"relay": relay.is_alive} if workers else {}),
             **{loop.name: loop.is_alive for loop in self._loops},
             **self.parts.checks,
         }
@@ -203,8 +204,9 @@ class Running:
 
     @contextlib.contextmanager
     def started(self) -> Iterator["Running"]:
-        """Run the threads for the length of a block."""
-        self.runtime.relay.start()
+        """Run the threads for the length of a block; the relay belongs to the workers."""
+        if self._workers:
+            self.runtime.relay.start()
         for thread in (*self._loops, *self._tasks):
             thread.start()
         try:
@@ -217,7 +219,8 @@ class Running:
             for thread in (*self._loops, *self._tasks):
                 thread.join(timeout=10)
             self.parts.close()
-            self.runtime.relay.stop()
+            if self._workers:
+                self.runtime.relay.stop()
             self.runtime.bus.close()
             self.runtime.database.close()
 

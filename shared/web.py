@@ -19,7 +19,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import BaseModel
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
@@ -210,6 +210,7 @@ class Observed:
     def __init__(self, app: ASGIApp, service: str) -> None:
         self._app = app
         self._service = service
+        self._known: dict[tuple[str, str, str], tuple[Counter, Histogram]] = {}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -241,6 +242,17 @@ class Observed:
         route = scope.get("route")
         path = getattr(route, "path", "unmatched")
         known = path != "unmatched" and scope["method"] in METHODS
-        method = scope["method"] if known else "any"
-        HTTP_REQUESTS.labels(self._service, method, path, str(status)).inc()
-        HTTP_SECONDS.labels(self._service, method, path).observe(seconds)
+        count, time_taken = self._metrics(scope["method"] if known else "any", path, str(status))
+        count.inc()
+        time_taken.observe(seconds)
+
+    def _metrics(self, method: str, path: str, status: str) -> tuple[Counter, Histogram]:
+        """The two metrics of an answer; looking their labels up each time costs more than them."""
+        known = self._known.get((method, path, status))
+        if known is None:
+            known = (
+                HTTP_REQUESTS.labels(self._service, method, path, status),
+                HTTP_SECONDS.labels(self._service, method, path),
+            )
+            self._known[method, path, status] = known
+        return known

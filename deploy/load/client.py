@@ -29,6 +29,8 @@ SPARE_PER_SECOND: Final = 8000
 GRACE_SECONDS: Final = 15.0
 """How long a job waits for its last answers."""
 LOOK_SECONDS: Final = 0.05
+QUIET_SECONDS: Final = 1.0
+"""A stream first tells what stands in the queue already; loading begins when all are silent."""
 
 
 class ClosedLoop:
@@ -91,11 +93,14 @@ class Paced:
         self._sent: dict[str, float] = {}
         self._arrived: dict[str, float] = {}
         self._closing = False
+        self._heard = monotonic()
         self.seen = Seen()
 
     async def run(self) -> None:
         """Open the streams, send the tickets, and wait until all are seen or time is up."""
         streams = await self._watch()
+        while monotonic() < self._heard + QUIET_SECONDS:
+            await asyncio.sleep(LOOK_SECONDS)
         connections = await connect(self._job, self._answered, self._lost)
         self._free.extend(connections)
         cpu = time.process_time()
@@ -148,7 +153,8 @@ class Paced:
         self.seen.lost_connections += not self._closing
 
     def _saw(self, number: str) -> None:
-        self._arrived.setdefault(number, monotonic())
+        self._heard = monotonic()
+        self._arrived.setdefault(number, self._heard)
 
     async def _watch(self) -> Sequence[EventStream]:
         """Open the streams. Raises ConnectionError where one is refused."""

@@ -134,22 +134,24 @@ def level_of(clients: int, tickets: Sequence[Seen], empty: Sequence[Seen]) -> Le
 
 
 def operating_point(levels: Sequence[Level]) -> Level:
-    """Where intake is judged: the highest rate whose p99 keeps its aim, else the highest rate."""
-    steady = [level for level in levels if level.tickets.p99_ms <= INTAKE_P99_MS]
-    return max(steady or levels, key=lambda level: level.tickets.per_second)
+    """Where intake is judged: a level that meets all its aims, else that of the highest rate."""
+    good = [level for level in levels if all(aim.met for aim in intake_aims(level))]
+    return max(good or levels, key=lambda level: level.tickets.per_second)
+
+
+def intake_aims(level: Level) -> Sequence[Aim]:
+    """The aims of intake alone, all at one level."""
+    name = f"intake, {level.clients} clients"
+    return [
+        Aim(f"{name}: durable tickets", level.tickets.per_second, INTAKE_RATE, True, "/s"),
+        Aim(f"{name}: p99", level.tickets.p99_ms, INTAKE_P99_MS, False, "ms"),
+        Aim(f"{name}: tickets to empty endpoint", level.ratio, INTAKE_RATIO, True, "×"),
+    ]
 
 
 def aims_of(levels: Sequence[Level], journeys: Sequence[Journey]) -> Sequence[Aim]:
     """Every aim with its figure, met or not."""
-    aims = []
-    if levels:
-        at = operating_point(levels)
-        name = f"intake, {at.clients} clients"
-        aims += [
-            Aim(f"{name}: durable tickets", at.tickets.per_second, INTAKE_RATE, True, "/s"),
-            Aim(f"{name}: p99", at.tickets.p99_ms, INTAKE_P99_MS, False, "ms"),
-            Aim(f"{name}: tickets to empty endpoint", at.ratio, INTAKE_RATIO, True, "×"),
-        ]
+    aims = [*intake_aims(operating_point(levels))] if levels else []
     for journey in journeys:
         name = journey.back_end
         aims += [

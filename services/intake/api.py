@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import Depends, Header, Query, Request
+from fastapi import Depends, Header, Query, Request, Response
 from pydantic import StringConstraints
 from sqlmodel import select
 
@@ -104,18 +104,19 @@ Intake = Annotated[Desk, Depends(_desk)]
 router = api_router(tags=["tickets"])
 
 
-@router.post("/tickets", status_code=201)
+@router.post("/tickets", status_code=201, response_model=Accepted)
 @allow(Role.OPERATOR, Role.SYSTEM)
 async def submit(
     submission: Submission,
     caller: Caller,
     intake: Intake,
     idempotency_key: IdempotencyKey = None,
-) -> Accepted:
+) -> Response:
     """Accept a ticket (受理); answered once it is durable."""
-    return await intake.commit.submit(
+    receipt = await intake.commit.submit(
         draft(submission, caller.subject, idempotency_key, datetime.now(UTC))
     )
+    return Response(receipt.model_dump_json(), 201, media_type="application/json")
 
 
 @router.get("/tickets")

@@ -15,11 +15,9 @@ from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
-from services.router.case_views import case_view
-from services.router.storing import clocks_of
-from services.router.tables import CaseRow, QueueRow
+from services.router.tables import QueueRow
 from shared.database import Database, Reader
-from shared.events import QueueItem, Ticket
+from shared.events import QueueItem
 
 WATCH_SECONDS: Final = 0.05
 
@@ -45,13 +43,13 @@ class Page:
 def read_queue(reader: Reader, unit: str, cursor: str | None, limit: int) -> Page:
     """A page of a unit's queue. Raises BadCursor."""
     after = position(unit, cursor)
-    query = select(QueueRow).where(QueueRow.unit == unit, col(QueueRow.seq) > after)
+    query = select(QueueRow.item).where(QueueRow.unit == unit, col(QueueRow.seq) > after)
     if cursor is None:
         query = query.where(col(QueueRow.open))
-    rows = reader.execute(query.order_by(col(QueueRow.seq)).limit(limit)).scalars().all()
-    items = _items(reader, rows)
+    found = reader.execute(query.order_by(col(QueueRow.seq)).limit(limit)).scalars()
+    items = [QueueItem.model_validate(item) for item in found]
     last = items[-1].seq if items else after
-    if cursor is None and len(rows) < limit:
+    if cursor is None and len(items) < limit:
         last = max(last, last_seq(reader, unit))
     return Page(unit, items, last)
 
@@ -70,27 +68,6 @@ def position(unit: str, cursor: str | None) -> int:
     if owner != unit or not (seq.isascii() and seq.isdigit() and len(seq) <= 18):
         raise BadCursor(cursor)
     return int(seq)
-
-
-def _items(reader: Reader, rows: Sequence[QueueRow]) -> list[QueueItem]:
-    numbers = [row.number for row in rows]
-    query = select(CaseRow).where(col(CaseRow.number).in_(numbers))
-    cases = {case.number: case for case in reader.execute(query).scalars()}
-    clocks = clocks_of(reader, numbers)
-    return [
-        QueueItem(
-            seq=row.seq,
-            unit=row.unit,
-            number=row.number,
-            role=row.role,
-            open=row.open,
-            reason=row.reason,
-            ticket=Ticket.model_validate(cases[row.number].ticket),
-            case=case_view(cases[row.number].record(clocks.get(row.number, ()))),
-            at=row.at,
-        )
-        for row in rows
-    ]
 
 
 class QueueWatch:

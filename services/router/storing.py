@@ -233,18 +233,17 @@ class Ledger:
     def _upsert(self, items: Sequence[QueueItem]) -> None:
         self._writer.execute(
             text(
-                "INSERT INTO queue_entry (unit, number, seq, role, open, reason, at)"
-                " SELECT * FROM jsonb_to_recordset(CAST(:items AS jsonb)) AS i (unit text,"
-                " number text, seq bigint, role text, open boolean, reason text, at timestamptz)"
+                "INSERT INTO queue_entry (unit, number, seq, open, item)"
+                " SELECT i ->> 'unit', i ->> 'number', CAST(i ->> 'seq' AS bigint),"
+                " CAST(i ->> 'open' AS boolean), i"
+                " FROM jsonb_array_elements(CAST(:items AS jsonb)) AS i"
                 " ON CONFLICT (unit, number) DO UPDATE SET seq = excluded.seq,"
-                " role = excluded.role, open = excluded.open, reason = excluded.reason,"
-                " at = excluded.at"
+                " open = excluded.open, item = excluded.item"
             ),
-            {"items": as_json([item.model_dump(include=ENTRY_FIELDS) for item in items])},
+            {"items": as_json(items)},
         )
 
 
-ENTRY_FIELDS = {"unit", "number", "seq", "role", "open", "reason", "at"}
 LOG_COLUMNS = ("number", "version", "fact", "actor", "unit", "note", "detail", "at")
 JSON_COLUMNS = frozenset({"details", "ticket"})
 

@@ -260,14 +260,12 @@ class UnitFeedRow(SQLModel, table=True):
 
 
 class QueueRow(SQLModel, table=True):
-    """One ticket in one unit's queue, as it stands now; `seq` is that of its last change."""
+    """One ticket in one unit's queue; `item` is its last change as the unit's topic has it."""
 
     __tablename__ = "queue_entry"
 
     unit: str = Field(primary_key=True)
     number: str = Field(primary_key=True)
     seq: int = Field(sa_column=Column(BigInteger, nullable=False))
-    role: str
     open: bool
-    reason: str
-    at: datetime = Field(sa_column=_instant())
+    item: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))

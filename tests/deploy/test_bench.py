@@ -1,13 +1,15 @@
 """The benchmark: its arithmetic, its report, and a tiny run of the real thing."""
 
 import json
+import shutil
 from pathlib import Path
 from random import Random
 
 import pytest
 from rich.console import Console
 
-from deploy.load.bench import Plan, measure_journey, run_jobs
+from deploy.load.bench import Plan, measure_journey
+from deploy.load.generator import run_jobs
 from deploy.load.jobs import Job, Seen
 from deploy.load.measures import (
     Aim,
@@ -85,13 +87,14 @@ def test_the_ratio_is_that_of_neighbouring_rounds() -> None:
     assert found.ratio == 0.5
 
 
-def test_intake_is_judged_where_its_p99_keeps_the_aim() -> None:
+def test_intake_is_judged_where_it_meets_all_its_aims() -> None:
     levels = [level(1, 500, 4), level(16, 3100, 12), level(64, 3400, 40)]
     assert operating_point(levels).clients == 16
 
 
-def test_intake_is_judged_at_its_highest_rate_where_no_p99_keeps_the_aim() -> None:
-    assert operating_point([level(16, 900, 40), level(64, 1200, 80)]).clients == 64
+def test_intake_is_judged_at_its_highest_rate_where_it_misses_an_aim() -> None:
+    levels = [level(1, 188, 15), level(16, 900, 40), level(64, 1200, 80)]
+    assert operating_point(levels).clients == 64
 
 
 def test_a_missed_aim_is_missed() -> None:
@@ -128,11 +131,11 @@ def test_the_report_puts_ratios_first_and_hides_nothing() -> None:
     assert written["ratios"]["intake, 16 clients: durable tickets"] == 0.5
     assert {aim["met"] for aim in written["aims"]} == {True, False}
     assert (written["lost"], written["intake"][0]["clients"]) == (1, 16)
-    paper = Console(width=110, record=True, file=None, quiet=False)
+    paper = Console(width=110)
     with paper.capture() as captured:
         report.show(paper)
     said = captured.get()
-    for words in ("MISSED", "met", "0.50 × aim", "LEFT OUT: Kafka", "LOST: 1"):
+    for words in ("MISSED", "met", "0.50 × aim", "LEFT OUT: Kafka", "LOST OR LATE: 1"):
         assert words in said
 
 
@@ -141,7 +144,8 @@ def test_every_ticket_is_a_new_one() -> None:
     assert len({body(source) for _ in range(5000)}) == 5000
 
 
-def test_a_tiny_run_loses_no_ticket(tmp_path: Path) -> None:
+def test_a_tiny_run_loses_no_ticket(tmp_path: Path, trained_home: Path) -> None:
+    shutil.copytree(trained_home, tmp_path / "home")
     plan = Plan(paced_seconds=1.0, tickets=200, warm_tickets=20)
     found = measure_journey("embedded", settings_for(tmp_path / "home"), plan)
     assert (found.tickets, found.unseen, found.failed, found.complete) == (200, 0, 0, True)

@@ -7,20 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo_table import first_deadline, outcome, place, why
+from deploy.demo_table import Names, first_deadline, outcome, place, why
 from deploy.demo_tickets import SAMPLES
 from deploy.stack import CHECKOUT, free_ports
+from shared.events import Certainty
 
 NOBODY_LISTENS = ("INTAKE_PORT", "CLASSIFIER_PORT", "ROUTER_PORT")
 
 
 @pytest.fixture(scope="module")
-def demo(tmp_path_factory: pytest.TempPathFactory) -> subprocess.CompletedProcess[str]:
+def demo(trained_home: Path) -> subprocess.CompletedProcess[str]:
     """The demo, run where no hotline answers."""
     ports = free_ports(len(NOBODY_LISTENS))
     environment = {
         **{name: value for name, value in os.environ.items() if not name.startswith("HOTLINE_")},
-        "HOTLINE_HOME": str(tmp_path_factory.mktemp("demo")),
+        "HOTLINE_HOME": str(trained_home),
         **{name: str(port) for name, port in zip(NOBODY_LISTENS, ports, strict=True)},
     }
     return subprocess.run(
@@ -117,9 +118,6 @@ def test_the_first_deadline_is_that_of_a_running_clock() -> None:
 
 
 def test_every_certainty_has_its_words() -> None:
-    from deploy.demo_table import Names
-    from shared.events import Certainty
-
     names = Names([{"slug": "gulou", "name": "鼓楼街道"}], [])
     for certainty in Certainty:
         found = {"certainty": certainty.value, "street": "gulou", "district": "南开区"}

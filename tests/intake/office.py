@@ -108,7 +108,7 @@ def bus_records(settings: Settings, key: str) -> list[str]:
 def open_office(settings: Settings) -> Iterator[Office]:
     """A running intake for the length of a block."""
     prepare(settings, "intake")
-    running = Running(INTAKE, settings, workers=False, api=True)
+    running = Running(INTAKE, settings, workers=True, api=True)
     with running.started(), TestClient(running.app, raise_server_exceptions=False) as client:
         yield Office(settings, running, client)
 

@@ -194,7 +194,7 @@ class Station:
 
     def queues(self, number: str) -> dict[str, tuple[str, bool]]:
         """Role and openness of a case's entry in each unit's queue."""
-        query = "SELECT unit, role, open FROM queue_entry WHERE number = :n"
+        query = "SELECT unit, item ->> 'role', open FROM queue_entry WHERE number = :n"
         return {unit: (role, is_open) for unit, role, is_open in self.rows(query, n=number)}
 
     def said(self, number: str) -> list[tuple[str, str]]:

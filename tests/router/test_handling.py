@@ -191,7 +191,7 @@ def test_an_urge_marks_the_case_and_its_queue_entry(station: Station) -> None:
     number = station.opened()
     station.hear(urged(number))
     assert station.facts(number) == ["dispatched", "urged"]
-    reason = "SELECT reason FROM queue_entry WHERE number = :n"
+    reason = "SELECT item ->> 'reason' FROM queue_entry WHERE number = :n"
     assert station.value(reason, n=number) == "urged"
 
 

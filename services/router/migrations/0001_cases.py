@@ -86,10 +86,8 @@ CREATE TABLE queue_entry (
     unit text NOT NULL,
     number text NOT NULL REFERENCES case_record,
     seq bigint NOT NULL,
-    role text NOT NULL,
     open boolean NOT NULL,
-    reason text NOT NULL,
-    at timestamptz NOT NULL,
+    item jsonb NOT NULL,
     PRIMARY KEY (unit, number)
 ) WITH (fillfactor = 80);
 CREATE UNIQUE INDEX queue_entry_seq ON queue_entry (unit, seq);
