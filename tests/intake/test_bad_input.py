@@ -245,7 +245,8 @@ def test_whatever_the_description_allows_or_forbids_is_answered_as_it_says(offic
             fuzz(strategy, check)
 
     assert len(tried) == 7
-    assert all(min(seen) < 300 or "callbacks" in operation for operation, seen in tried.items())
+    never = {o: s for o, s in tried.items() if min(s) >= 300 and "callbacks" not in o}
+    assert never == {}
 
 
 CHECKS = [
@@ -259,7 +260,8 @@ CHECKS = [
 def fuzz(strategy: SearchStrategy[Any], check: Callable[[Any], None]) -> None:
     """Run a check on some dozens of cases."""
     bounded = settings(
-        max_examples=15,
+        max_examples=40,
+        derandomize=True,
         deadline=None,
         database=None,
         phases=[Phase.generate],
