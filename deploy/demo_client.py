@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
-import httpx
+import httpx2
 
 from shared.auth import Role, issue_token
 from shared.settings import Settings
@@ -22,7 +22,7 @@ class Hotline:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._client = httpx.Client(timeout=30)
+        self._client = httpx2.Client(timeout=30)
 
     def close(self) -> None:
         """Close the connections to the services."""
@@ -38,7 +38,7 @@ class Hotline:
                 self._send("GET", service, path, Role.SUPERVISOR).is_success
                 for service, path in probes.items()
             )
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             return False
 
     def address(self, service: str) -> str:
@@ -86,7 +86,7 @@ class Hotline:
     ) -> Any:
         try:
             response = self._send(method, service, path, role, unit, body)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             raise DemoError(f"{service} 没有应答：{error}") from error
         if response.is_error:
             raise DemoError(f"{method} /api/{path}：{response.status_code} {response.text}")
@@ -100,7 +100,7 @@ class Hotline:
         role: Role,
         unit: str | None = None,
         body: Mapping[str, object] | None = None,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         token = issue_token(self._settings, role, unit=unit)
         headers = {"Authorization": f"Bearer {token}"}
         url = f"{self.address(service)}/api/{path}"

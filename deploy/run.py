@@ -9,7 +9,7 @@ import threading
 import time
 from typing import Final
 
-import httpx
+import httpx2
 from honcho.manager import Manager
 
 from services.classifier.home import classifier_home
@@ -60,9 +60,9 @@ def wait_ready(address: str, seconds: float = READY_SECONDS) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         try:
-            if httpx.get(f"{address}/readyz", timeout=5).status_code == httpx.codes.OK:
+            if httpx2.get(f"{address}/readyz", timeout=5).status_code == httpx2.codes.OK:
                 return True
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             pass
         time.sleep(0.2)
     return False

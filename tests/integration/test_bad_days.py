@@ -3,7 +3,7 @@
 import signal
 from collections.abc import Iterator
 
-import httpx
+import httpx2
 import pytest
 
 from deploy.kafka.broker import KafkaCluster
@@ -53,7 +53,7 @@ def test_an_intake_killed_while_it_accepts_keeps_what_it_confirmed(split: Stack)
     with Desk(split) as desk:
         confirmed = [desk.submit(text) for text in TEXTS * 3]
         split.processes["intake-api"].kill()
-        with pytest.raises(httpx.HTTPError):
+        with pytest.raises(httpx2.HTTPError):
             desk.submit("没有人接")
         split.processes["intake-api"].start()
         split.processes["intake-api"].wait_ready()
@@ -108,7 +108,7 @@ def test_with_kafka_away_tickets_are_accepted_and_flow_when_it_is_back(
                 body = {"text": "还没人来"}
                 desk.ask("intake", "POST", f"/tickets/{number}/amendments", json=body)
             ready = f"{stack.address('intake')}/readyz"
-            answer = httpx.get(ready, timeout=20)
+            answer = httpx2.get(ready, timeout=20)
             assert answer.status_code == 503
             assert answer.json()["checks"]["bus"] == "failed"
             assert answer.json()["checks"]["database"] == "ok"
@@ -124,4 +124,4 @@ def test_with_kafka_away_tickets_are_accepted_and_flow_when_it_is_back(
                     seconds=90,
                 )
                 assert "还没人来" in ticket["text"]
-            eventually(lambda: httpx.get(ready, timeout=20).status_code == 200 or None, seconds=30)
+            eventually(lambda: httpx2.get(ready, timeout=20).status_code == 200 or None, seconds=30)

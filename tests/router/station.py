@@ -59,7 +59,7 @@ OFFSETS = itertools.count()
 
 Json = dict[str, Any]
 Response = Any
-"""An answer of the test client, which is of httpx or of httpx2."""
+"""An answer of the test client, which is of httpx2 or of httpx2."""
 
 
 def new_number() -> str:

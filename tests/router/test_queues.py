@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
@@ -176,7 +176,7 @@ def test_a_long_poll_answers_within_moments_of_a_change(station: Station, addres
         station.opened(MARKET)
         changed.append(time.monotonic())
 
-    with httpx.Client(headers=headers, timeout=10) as client:
+    with httpx2.Client(headers=headers, timeout=10) as client:
         for _ in range(5):
             cursor = client.get(url).json()["cursor"]
             with soon(change, 0.2):
@@ -194,7 +194,7 @@ def test_a_long_poll_without_a_cursor_waits_where_nothing_is_open(
     station.done(station.opened(MARKET), "redispatch", lead_unit="commerce")
     url = f"{address}/api/units/market/queue"
     with (
-        httpx.Client(headers=station.header(Role.UNIT, "market"), timeout=10) as client,
+        httpx2.Client(headers=station.header(Role.UNIT, "market"), timeout=10) as client,
         soon(lambda: station.opened(MARKET), 0.2),
     ):
         answer = client.get(url, params={"wait": 5}).json()
@@ -207,7 +207,7 @@ def test_a_long_poll_is_empty_after_its_time_and_deaf_to_other_queues(
 ) -> None:
     url = f"{address}/api/units/police/queue"
     with (
-        httpx.Client(headers=station.header(Role.UNIT, "police"), timeout=10) as client,
+        httpx2.Client(headers=station.header(Role.UNIT, "police"), timeout=10) as client,
         soon(lambda: station.opened(MARKET), 0.1),
     ):
         cursor = client.get(url).json()["cursor"]
@@ -221,12 +221,12 @@ def test_a_long_poll_is_empty_after_its_time_and_deaf_to_other_queues(
 def test_many_waiting_readers_are_all_woken(station: Station, address: str) -> None:
     url = f"{address}/api/units/market/queue"
     headers = station.header(Role.UNIT, "market")
-    cursor = httpx.get(url, headers=headers).json()["cursor"]
+    cursor = httpx2.get(url, headers=headers).json()["cursor"]
     answers: list[Json] = []
 
     def wait() -> None:
         query = {"after": cursor, "wait": 8}
-        answers.append(httpx.get(url, headers=headers, params=query, timeout=10).json())
+        answers.append(httpx2.get(url, headers=headers, params=query, timeout=10).json())
 
     readers = [threading.Thread(target=wait) for _ in range(12)]
     for reader in readers:
@@ -241,7 +241,7 @@ def test_many_waiting_readers_are_all_woken(station: Station, address: str) -> N
 class Stream:
     """A reader of server-sent events."""
 
-    def __init__(self, response: httpx.Response) -> None:
+    def __init__(self, response: httpx2.Response) -> None:
         self._lines = response.iter_lines()
 
     def next(self) -> tuple[str, str, Json]:
@@ -264,7 +264,7 @@ def streaming(
     if last_id is not None:
         headers["Last-Event-ID"] = last_id
     url = f"{address}/api/units/{unit}/queue/stream"
-    with httpx.stream("GET", url, headers=headers, timeout=10) as response:
+    with httpx2.stream("GET", url, headers=headers, timeout=10) as response:
         assert response.status_code == 200
         assert response.headers["content-type"].startswith("text/event-stream")
         yield Stream(response)
