@@ -1,21 +1,19 @@
 """The classifier over HTTP: previews, the taxonomy, the model, and the review queue."""
 
-import json
-import re
 from dataclasses import dataclass, fields
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any, Final
+from typing import Annotated
 
 from fastapi import Depends, Query, Request
-from sqlalchemy import tuple_
-from sqlmodel import col, select
+from sqlmodel import select
 
 from services.classifier.classify import Verdict, classify_many
 from services.classifier.contract import (
     ClassifyAnswer,
     ClassifyAnswers,
     ClassifyQuestion,
+    ModelCard,
     ModelView,
     ReviewAnswer,
     Reviewed,
@@ -23,11 +21,14 @@ from services.classifier.contract import (
     ReviewPage,
 )
 from services.classifier.handling import PERSON, event_of, keep
+from services.classifier.kept import card_of
+from services.classifier.live import LiveModels
 from services.classifier.model import Model
+from services.classifier.reviews import cursor_of, position_of, waiting_reviews
 from services.classifier.tables import ReviewRow, VerdictRow
 from shared.auth import Role
 from shared.database import Database
-from shared.events import Classification
+from shared.events import Category, Classification
 from shared.messaging import emit
 from shared.metrics import CLASSIFIED as CLASSIFIED_COUNT
 from shared.problems import Problem, not_found
@@ -35,18 +36,24 @@ from shared.relay import Relay
 from shared.taxonomy import Leaf, load_taxonomy
 from shared.web import Caller, RecordNumber, allow, api_router, local_times
 
-EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
-CURSOR: Final = re.compile(r"([0-9]{1,17})\.([A-Za-z0-9-]{1,40})")
-
 
 @dataclass(frozen=True)
 class Bench:
     """The parts that the classifier's routes work with."""
 
     database: Database
-    model: Model
-    home: Path
+    models: LiveModels
     relay: Relay
+
+    @property
+    def model(self) -> Model:
+        """The model in use at this moment."""
+        return self.models.active
+
+    @property
+    def home(self) -> Path:
+        """Where the models are kept."""
+        return self.models.home
 
 
 async def _bench(request: Request) -> Bench:
@@ -82,12 +89,21 @@ def taxonomy(caller: Caller) -> list[Leaf]:
 @router.get("/model")
 @allow(Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
 def model(bench: Classifier, caller: Caller) -> ModelView:
-    """The model in use."""
-    return ModelView(
-        version=bench.model.version,
-        threshold=bench.model.threshold,
-        card=_json(bench.home / "card.json"),
-        metrics=_json(bench.home / "metrics.json"),
+    """The model in use, the one that judges beside it, and who chose them when."""
+    choice = bench.models.choice
+    shadow = bench.models.shadow
+    card = card_of(bench.home, bench.model.version)
+    return local_times(
+        ModelView(
+            version=bench.model.version,
+            threshold=bench.model.threshold,
+            card=card,
+            metrics=card.get("cross_validation", {}),
+            shadow=shadow and _shadow(bench.home, shadow),
+            chosen=choice and choice.active,
+            chosen_by=choice and choice.actor,
+            chosen_at=choice and choice.at,
+        )
     )
 
 
@@ -96,21 +112,19 @@ def model(bench: Classifier, caller: Caller) -> ModelView:
 def reviews(
     bench: Classifier,
     caller: Caller,
+    category: Category | None = None,
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ReviewPage:
-    """Tickets the classifier was not sure of; those that wait longest come first."""
-    order = col(VerdictRow.decided_at), col(VerdictRow.number)
-    query = select(VerdictRow).where(col(VerdictRow.abstained)).order_by(*order).limit(limit + 1)
-    if cursor is not None:
-        query = query.where(tuple_(*order) > tuple_(*_position(cursor)))
+    """Tickets the classifier was not sure of: P0 and P1 first, then the longest waiting."""
+    after = None if cursor is None else position_of(cursor)
     with bench.database.reading() as reader:
-        rows = reader.execute(query).scalars().all()
+        rows = waiting_reviews(reader, category, after, limit + 1)
     page = rows[:limit]
     return local_times(
         ReviewPage(
             items=[_item(row.said()) for row in page],
-            next=_cursor(page[-1]) if len(rows) > limit else None,
+            next=cursor_of(page[-1]) if len(rows) > limit else None,
         )
     )
 
@@ -178,18 +192,6 @@ def _item(said: Classification) -> ReviewItem:
     )
 
 
-def _cursor(row: VerdictRow) -> str:
-    return f"{(row.decided_at - EPOCH) // timedelta(microseconds=1)}.{row.number}"
-
-
-def _position(cursor: str) -> tuple[datetime, str]:
-    """What a cursor stands for. Raises the problem of one that no page has given."""
-    found = CURSOR.fullmatch(cursor)
-    if found is None:
-        raise Problem(422, "翻页游标无效", slug="bad-cursor")
-    return EPOCH + timedelta(microseconds=int(found[1])), found[2]
-
-
-def _json(path: Path) -> dict[str, Any]:
-    """A file the training wrote; empty where this installation has not trained."""
-    return dict(json.loads(path.read_text())) if path.exists() else {}
+def _shadow(home: Path, version: str) -> ModelCard:
+    card = card_of(home, version)
+    return ModelCard(version=version, card=card, metrics=card.get("cross_validation", {}))

@@ -7,7 +7,7 @@ emergency. A person can always raise it again.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, Literal
 
 from services.classifier.demands import split_demands
@@ -25,9 +25,9 @@ ELSEWHERE: Final = "other.non_jurisdiction"
 A_MATTER_OF_ITS_OWN: Final = 0.5
 """Where a message seems to be about another district, its matter still decides the leaf if
 it is this probable among the rest: where it is, the router finds out from the place."""
-DANGER_CONFIRMS: Final = 0.3
+DANGER_CONFIRMS: Final = 0.12
 """From this probability of danger a leaf keeps its base priority P0 or P1."""
-DANGER_RAISES: Final = 0.9
+DANGER_RAISES: Final = 0.55
 """From this probability of danger any message is P1."""
 A_DEMAND_OF_ITS_OWN: Final = 0.5
 """A part of a message is a demand of its own only where its leaf is this probable."""
@@ -128,7 +128,13 @@ def _matter(part: _Part, prediction: Prediction) -> Prediction:
     if not (insulting or elsewhere):
         return prediction
     passed_over = Alternative(leaf=prediction.leaf, probability=prediction.probability)
-    return Prediction(first.leaf, among_rest, (passed_over, *others), prediction.danger)
+    return replace(
+        prediction,
+        leaf=first.leaf,
+        probability=among_rest,
+        alternatives=(passed_over, *others),
+        certainty=among_rest,
+    )
 
 
 def _nothing_said(cleaned: str, version: str) -> Verdict:
@@ -163,11 +169,11 @@ def _decide(
     ruling = _ruling(message.findings)
     leaf = leaves[ruling.rule.leaf if ruling and ruling.rule.leaf else prediction.leaf]
     by_rule = ruling is not None
-    abstained = not by_rule and prediction.probability < model.threshold
+    abstained = not by_rule and prediction.certainty < model.threshold
     priority, reasons = _priority(leaf, message.findings, prediction.danger, sure=not abstained)
     guess = f"模型判断：{leaves[prediction.leaf].name}，可能性{prediction.probability:.0%}"
     if abstained:
-        guess += f"，低于{model.threshold:.0%}，请人工确认"
+        guess += f"，类别把握{prediction.certainty:.0%}，低于{model.threshold:.0%}，请人工确认"
     demands = _demands(leaf.slug, message.written, parts)
     if len(demands) > 1:
         names = "；".join(leaves[demand.leaf].name for demand in demands)
@@ -234,16 +240,23 @@ def _alternatives(leaf: str, prediction: Prediction) -> tuple[Alternative, ...]:
 def _demands(
     leaf: str, written: str, parts: Sequence[tuple[_Part, Prediction]]
 ) -> tuple[Demand, ...]:
-    """Neighbouring parts about one matter joined; a part that is no matter joins the last."""
-    found: dict[str, list[str]] = {}
-    current: str | None = None
+    """Parts about one matter joined; a part that is no matter joins the one before.
+
+    More than one demand is the proposal to split the message. A matter the caller comes
+    back to was never left: what stands between is part of it.
+    """
+    told: list[str] = []
     for part, prediction in parts:
         ruling = _ruling(part.findings)
-        own = ruling.rule.leaf if ruling else prediction.leaf
+        own = (ruling.rule.leaf if ruling else None) or prediction.leaf
         sure = ruling is not None or prediction.probability >= A_DEMAND_OF_ITS_OWN
-        if current is None or (sure and own != INVALID):
-            current = own or prediction.leaf
-        found.setdefault(current, []).append(part.written)
+        told.append(own if not told or (sure and own != INVALID) else told[-1])
+    found: dict[str, list[str]] = {}
+    start = 0
+    while start < len(told):
+        end = len(told) - told[::-1].index(told[start])
+        found.setdefault(told[start], []).extend(part.written for part, _ in parts[start:end])
+        start = end
     if len(found) < 2:
         return (Demand(leaf=leaf, text=written),)
     return tuple(Demand(leaf=slug, text="".join(texts)) for slug, texts in found.items())

@@ -62,13 +62,26 @@ class ClassifyAnswers(BaseModel):
     items: Sequence[ClassifyAnswer]
 
 
-class ModelView(BaseModel):
-    """The model in use: its card and metrics, where it was trained here."""
+class ModelCard(BaseModel):
+    """A model, and where it was trained by the command its card and metrics."""
 
     version: str
-    threshold: float
     card: Mapping[str, Any]
     metrics: Mapping[str, Any]
+
+
+class ModelView(ModelCard):
+    """The model in use, and the one that judges beside it without effect.
+
+    `chosen` is what people chose to be in use; it differs from `version` for the seconds of
+    a switch, and for as long as the chosen model cannot be read.
+    """
+
+    threshold: float
+    shadow: ModelCard | None
+    chosen: str | None
+    chosen_by: str | None
+    chosen_at: datetime | None
 
 
 class ReviewItem(BaseModel):
@@ -82,7 +95,10 @@ class ReviewItem(BaseModel):
 
 
 class ReviewPage(BaseModel):
-    """Tickets to review, longest waiting first; `next` is the cursor of the following page."""
+    """Tickets to review, P0 and P1 first, then the longest waiting.
+
+    `next` is the cursor of the following page.
+    """
 
     items: Sequence[ReviewItem]
     next: str | None

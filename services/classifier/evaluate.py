@@ -15,9 +15,9 @@ import typer
 
 from services.classifier.classify import classify_many
 from services.classifier.corpus import CorpusError, read_table
+from services.classifier.home import classifier_home
 from services.classifier.measures import Answer, Case, measure, render
 from services.classifier.model import load_or_train
-from shared.settings import load_settings
 from shared.taxonomy import load_taxonomy
 
 URGENT: Final = {"1": True, "0": False, "": None}
@@ -70,11 +70,6 @@ def evaluate(
     typer.echo(render(report))
     if output is Format.JSON:
         typer.echo(json.dumps(report.as_json(), ensure_ascii=False))
-
-
-def classifier_home() -> Path:
-    """Where this machine keeps the classifier's model and history."""
-    return load_settings().home / "classifier"
 
 
 if __name__ == "__main__":

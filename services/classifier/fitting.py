@@ -1,66 +1,41 @@
-"""How the model learns: two linear models for the leaf, one for danger, and how sure to be.
+"""How the model learns: three linear models for the leaf, one for danger, and how sure to be.
 
-A support vector machine separates look-alike leaves; a naive Bayes model holds up where a
-leaf has few examples. Both are linear in the same weighted character pairs, so their sum
-is one matrix of weights. Scale and abstention threshold come from cross-validation: every
-message is scored by models that never saw it.
+A support vector machine separates look-alike leaves, another one the categories; a naive
+Bayes model holds up where a leaf has few examples. All are linear in the same weighted
+character pairs, so their sum is one matrix of weights. Scale and abstention threshold come
+from cross-validation: every message is scored by models that never saw it.
+
+Only training imports this module: it loads scikit-learn, which serving does without.
 """
 
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
-from scipy.special import expit, log_softmax, softmax
 from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.naive_bayes import ComplementNB
 from sklearn.svm import LinearSVC
 
 from services.classifier.corpus import Example
-from services.classifier.ngrams import Columns, count, learn_columns
-from shared.events import is_emergency
-
-SVM_PENALTY: Final = 0.5
-BAYES_SMOOTHING: Final = 1.0
-DANGER_PENALTY: Final = 20.0
-FOLDS: Final = 5
-SCALES: Final = (3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0)
-THRESHOLDS: Final = tuple(step / 100 for step in range(5, 100, 5))
-WANTED_ACCURACY: Final = 0.8
-"""Abstain so that, in cross-validation, four of five leaves not abstained on are right."""
-PARAMETERS: Final = (
-    SVM_PENALTY,
+from services.classifier.ngrams import count, learn_columns
+from services.classifier.parameters import (
     BAYES_SMOOTHING,
+    CATEGORY_SHARE,
     DANGER_PENALTY,
     FOLDS,
+    LETTERS_A_VOICE,
+    MOST_VOICES,
     SCALES,
-    THRESHOLDS,
-    WANTED_ACCURACY,
+    SVM_PENALTY,
+    TRAFFIC,
+    WANTED_COVERAGE,
 )
-
-Floats = npt.NDArray[np.float32]
-Scores = npt.NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Weights:
-    """A fitted linear model: a score a leaf, and in the last column the score of danger."""
-
-    leaves: tuple[str, ...]
-    columns: Columns
-    weighting: Any
-    matrix: Floats
-    bias: Floats
-
-    def score(self, texts: Sequence[str]) -> tuple[Scores, Scores]:
-        """Scores of the leaves, a row a text, and each text's probability of danger."""
-        features = self.weighting.transform(count(texts, self.columns))
-        scores = np.asarray(features @ self.matrix, np.float64) + self.bias
-        return scores[:, :-1], expit(scores[:, -1])
+from services.classifier.weights import Scores, Weights, certainty, chances, weigh
+from shared.events import is_emergency
 
 
 @dataclass(frozen=True)
@@ -72,8 +47,15 @@ class Scored:
     danger: Scores
     right: npt.NDArray[np.int64]
 
-    def probabilities(self, scale: float) -> Scores:
-        return np.asarray(softmax(self.scores * scale, axis=1))
+    def certainty(self, scale: float) -> Scores:
+        return certainty(self.leaves, self.scores, scale)
+
+    def traffic(self) -> Scores:
+        """The weight of each message, so that together they are the mix a hotline hears."""
+        names = [self.leaves[place].partition(".")[0] for place in self.right.tolist()]
+        found = Counter(names)
+        weights = np.array([TRAFFIC[name] / found[name] for name in names])
+        return np.asarray(weights / weights.sum())
 
 
 def fit(examples: Sequence[Example]) -> Weights:
@@ -81,19 +63,25 @@ def fit(examples: Sequence[Example]) -> Weights:
     texts = [example.text for example in examples]
     columns = learn_columns(texts)
     counts = count(texts, columns)
-    weighting = TfidfTransformer(sublinear_tf=True)
-    features = csr_matrix(weighting.fit_transform(counts))
+    rarity = TfidfTransformer(sublinear_tf=True).fit(counts).idf_.astype(np.float32)
+    features = weigh(counts, rarity)
     labels = [example.leaf for example in examples]
-    svm = LinearSVC(C=SVM_PENALTY, random_state=0).fit(features, labels)
-    bayes = ComplementNB(alpha=BAYES_SMOOTHING).fit(features, labels)
+    categories = [leaf.partition(".")[0] for leaf in labels]
+    voices = np.clip([len(text) / LETTERS_A_VOICE for text in texts], 1, MOST_VOICES)
+    svm = LinearSVC(C=SVM_PENALTY, random_state=0).fit(features, labels, voices)
+    coarse = LinearSVC(C=SVM_PENALTY, random_state=0).fit(features, categories, voices)
+    bayes = ComplementNB(alpha=BAYES_SMOOTHING).fit(features, labels, voices)
     danger, danger_bias = _fit_danger(examples, features)
-    matrix = np.column_stack([(svm.coef_ + bayes.feature_log_prob_).T, danger])
+    leaves = tuple(map(str, svm.classes_))
+    of_leaf = np.searchsorted(coarse.classes_, [leaf.partition(".")[0] for leaf in leaves])
+    told = svm.coef_ + bayes.feature_log_prob_ + CATEGORY_SHARE * coarse.coef_[of_leaf]
+    bias = svm.intercept_ + CATEGORY_SHARE * coarse.intercept_[of_leaf]
     return Weights(
-        leaves=tuple(map(str, svm.classes_)),
+        leaves=leaves,
         columns=columns,
-        weighting=weighting,
-        matrix=np.ascontiguousarray(matrix, np.float32),
-        bias=np.append(svm.intercept_, danger_bias).astype(np.float32),
+        rarity=rarity,
+        matrix=np.ascontiguousarray(np.column_stack([told.T, danger]), np.float32),
+        bias=np.append(bias, danger_bias).astype(np.float32),
     )
 
 
@@ -125,23 +113,24 @@ def cross_validate(examples: Sequence[Example]) -> Scored:
 def calibrate_scale(scored: Scored) -> float:
     """The scale whose probabilities surprise least (log loss) on unseen messages."""
     rows = np.arange(len(scored.right))
+    traffic = scored.traffic()
 
     def surprise(scale: float) -> float:
-        chances = log_softmax(scored.scores * scale, axis=1)
-        return -float(chances[rows, scored.right].mean())
+        given = chances(scored.scores, scale)[rows, scored.right]
+        return -float(traffic @ np.log(np.maximum(given, 1e-12)))
 
     return min(SCALES, key=surprise)
 
 
 def calibrate_threshold(scored: Scored, scale: float) -> float:
-    """The lowest probability above which WANTED_ACCURACY of unseen messages are right."""
-    chances = scored.probabilities(scale)
-    right = chances.argmax(axis=1) == scored.right
-    for threshold in THRESHOLDS:
-        kept = chances.max(axis=1) >= threshold
-        if kept.any() and right[kept].mean() >= WANTED_ACCURACY:
-            return threshold
-    return THRESHOLDS[-1]
+    """The certainty below which the least certain of unseen traffic lies.
+
+    As much of it as WANTED_COVERAGE leaves to people, in the mix a hotline hears.
+    """
+    sure = scored.certainty(scale)
+    order = np.argsort(sure, kind="stable")
+    below = np.cumsum(scored.traffic()[order]) <= 1 - WANTED_COVERAGE
+    return round(float(sure[order][~below].min()), 3)
 
 
 def _fit_danger(examples: Sequence[Example], features: Any) -> tuple[Scores, float]:

@@ -4,7 +4,7 @@ A person's answer outlives the model: when a reviewed ticket is amended, its lea
 only danger in the new words can raise its priority.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 
 from sqlalchemy import text
@@ -32,10 +32,46 @@ from shared.metrics import CLASSIFIED as CLASSIFIED_COUNT
 from shared.metrics import PROBABILITY
 
 PERSON = "person"
+KEEP = text("""
+INSERT INTO verdict AS v (number, ticket_version, leaf, priority, abstained, decided_by,
+    decided_at, classification, guess_leaf, guess_priority, guess_probability, guess_abstained,
+    guess_model, guess_at)
+SELECT number, version, leaf, priority, abstained, decided_by, decided_at, c,
+    CASE WHEN guessed THEN leaf END, CASE WHEN guessed THEN priority END,
+    CASE WHEN guessed THEN CAST(c ->> 'probability' AS real) END,
+    CASE WHEN guessed THEN abstained END, CASE WHEN guessed THEN c ->> 'model_version' END,
+    CASE WHEN guessed THEN decided_at END
+FROM (
+    SELECT c #>> '{ticket,number}' AS number, CAST(c #>> '{ticket,version}' AS int) AS version,
+        c ->> 'leaf' AS leaf, c ->> 'priority' AS priority,
+        CAST(c ->> 'abstained' AS boolean) AS abstained, c ->> 'decided_by' AS decided_by,
+        CAST(c ->> 'decided_at' AS timestamptz) AS decided_at,
+        c ->> 'decided_by' <> :person AS guessed, c
+    FROM jsonb_array_elements(CAST(:said AS jsonb)) AS c
+) AS said
+ORDER BY number
+ON CONFLICT (number) DO UPDATE SET ticket_version = excluded.ticket_version,
+    leaf = excluded.leaf, priority = excluded.priority, abstained = excluded.abstained,
+    decided_by = excluded.decided_by, decided_at = excluded.decided_at,
+    classification = excluded.classification,
+    guess_leaf = coalesce(excluded.guess_leaf, v.guess_leaf),
+    guess_priority = coalesce(excluded.guess_priority, v.guess_priority),
+    guess_probability = coalesce(excluded.guess_probability, v.guess_probability),
+    guess_abstained = coalesce(excluded.guess_abstained, v.guess_abstained),
+    guess_model = coalesce(excluded.guess_model, v.guess_model),
+    guess_at = coalesce(excluded.guess_at, v.guess_at)
+WHERE v.ticket_version <= excluded.ticket_version
+""")
+
+Judged = Callable[[Sequence[Ticket]], None]
+"""Hears which tickets the model has judged whole; must return at once and not raise."""
 
 
-def ticket_handler(model: Model) -> Handler:
-    """Classifies received and amended tickets."""
+def ticket_handler(model: Model, judged: Judged = lambda tickets: None) -> Handler:
+    """Classifies received and amended tickets, and then tells `judged` of them.
+
+    `judged` hears of a batch before its commit, and of a repeated batch again.
+    """
 
     def handle(writer: Writer, messages: Sequence[Message]) -> None:
         now = datetime.now(UTC)
@@ -60,6 +96,7 @@ def ticket_handler(model: Model) -> Handler:
             _count(classification)
         keep(writer, list(said.values()))
         emit(writer, events)
+        judged([one.ticket for one in said.values() if one.decided_by != PERSON])
 
     return handle
 
@@ -126,23 +163,12 @@ def held(writer: Writer, numbers: Sequence[str]) -> Mapping[str, Classification]
 
 
 def keep(writer: Writer, said: Sequence[Classification]) -> None:
-    """Store classifications; an older version never replaces a newer one."""
-    writer.execute(
-        text(
-            "INSERT INTO verdict AS v (number, ticket_version, leaf, priority, abstained,"
-            " decided_by, decided_at, classification)"
-            " SELECT c #>> '{ticket,number}', CAST(c #>> '{ticket,version}' AS int),"
-            " c ->> 'leaf', c ->> 'priority', CAST(c ->> 'abstained' AS boolean),"
-            " c ->> 'decided_by', CAST(c ->> 'decided_at' AS timestamptz), c"
-            " FROM jsonb_array_elements(CAST(:said AS jsonb)) AS c ORDER BY 1"
-            " ON CONFLICT (number) DO UPDATE SET ticket_version = excluded.ticket_version,"
-            " leaf = excluded.leaf, priority = excluded.priority,"
-            " abstained = excluded.abstained, decided_by = excluded.decided_by,"
-            " decided_at = excluded.decided_at, classification = excluded.classification"
-            " WHERE v.ticket_version <= excluded.ticket_version"
-        ),
-        {"said": as_json(said)},
-    )
+    """Store classifications in one statement; an older version never replaces a newer one.
+
+    What a model said is stored a second time as its guess, which a person's answer leaves
+    as it is.
+    """
+    writer.execute(KEEP, {"said": as_json(said), "person": PERSON})
 
 
 def _count(classification: Classification) -> None:

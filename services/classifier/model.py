@@ -1,20 +1,19 @@
 """The learned part at work: which leaf a text is about, how sure, and whether it is danger.
 
-A model file holds numbers only, and reading it runs no code (skops, no trusted types).
+A model file holds numbers and names only, and reading it runs no code (numpy's own
+format, no pickles).
 """
 
 import contextlib
+import importlib.metadata
 import os
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
-import sklearn
-from scipy.special import softmax
-from skops.io import dump, load
 
 from services.classifier.corpus import (
     Example,
@@ -23,21 +22,16 @@ from services.classifier.corpus import (
     read_history,
     vocabulary_examples,
 )
-from services.classifier.fitting import (
-    PARAMETERS,
-    Weights,
-    calibrate_scale,
-    calibrate_threshold,
-    cross_validate,
-    fit,
-)
+from services.classifier.home import model_file
 from services.classifier.normalise import normalise
+from services.classifier.parameters import PARAMETERS
+from services.classifier.weights import Weights, certainty, chances
 from shared.events import Alternative
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """Raise it when changed code would learn something else from the same corpus."""
 ALTERNATIVES: Final = 3
-BATCH: Final = 500
+BATCH: Final = 200
 """Texts scored at once; bounds memory, and larger is no faster."""
 
 
@@ -47,17 +41,21 @@ class ModelError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """The likeliest leaf of one text, the runners-up, and the probability of danger (P0, P1)."""
+    """The likeliest leaf of one text, the runners-up, and the probability of danger (P0, P1).
+
+    `certainty` says how sure the category is: the leaf against the best of any other.
+    """
 
     leaf: str
     probability: float
     alternatives: tuple[Alternative, ...]
     danger: float
+    certainty: float
 
 
 @dataclass(frozen=True)
 class Model:
-    """A trained model. Below `threshold` a prediction is for a person to check.
+    """A trained model. Below `threshold` of certainty a prediction is for a person to check.
 
     `version` names corpus, history and parameters: equal versions predict alike.
     """
@@ -80,9 +78,10 @@ class Model:
 
     def _predict_batch(self, texts: Sequence[str]) -> list[Prediction]:
         scores, danger = self.weights.score(texts)
-        chances = softmax(scores * self.scale, axis=1)
-        best = np.argsort(-chances, axis=1, kind="stable")[:, : ALTERNATIVES + 1]
-        values = np.take_along_axis(chances, best, axis=1).round(4)
+        likely = chances(scores, self.scale)
+        best = np.argsort(-likely, axis=1, kind="stable")[:, : ALTERNATIVES + 1]
+        values = np.take_along_axis(likely, best, axis=1).round(4)
+        sure = certainty(self.weights.leaves, scores, self.scale).round(4)
         leaves = self.weights.leaves
         return [
             Prediction(
@@ -93,9 +92,14 @@ class Model:
                     for place, value in zip(places[1:], ordered[1:], strict=True)
                 ),
                 risk,
+                certain,
             )
-            for places, ordered, risk in zip(
-                best.tolist(), values.tolist(), danger.round(4).tolist(), strict=True
+            for places, ordered, risk, certain in zip(
+                best.tolist(),
+                values.tolist(),
+                danger.round(4).tolist(),
+                sure.tolist(),
+                strict=True,
             )
         ]
 
@@ -107,7 +111,7 @@ def load_or_train(home: Path) -> Model:
     there; a damaged file is built anew. Safe for several processes at once.
     """
     examples = training_examples(home)
-    path = home / f"model-{version_of(examples)}.skops"
+    path = model_file(home, version_of(examples))
     with contextlib.suppress(FileNotFoundError, ModelError):
         return read_model(path)
     model = train(examples)
@@ -127,11 +131,22 @@ def history_file(home: Path) -> Path:
 
 def version_of(examples: Sequence[Example]) -> str:
     """The version a model of these examples has."""
-    return fingerprint(examples, FORMAT, PARAMETERS, sklearn.__version__)
+    return fingerprint(examples, FORMAT, PARAMETERS, importlib.metadata.version("scikit-learn"))
 
 
 def train(examples: Sequence[Example]) -> Model:
-    """Learn from the examples, and from cross-validation how sure to be."""
+    """Learn from the examples, and from cross-validation how sure to be.
+
+    The training library is loaded here and not before: it is a hundred megabytes that
+    serving does without.
+    """
+    from services.classifier.fitting import (
+        calibrate_scale,
+        calibrate_threshold,
+        cross_validate,
+        fit,
+    )
+
     scored = cross_validate(examples)
     scale = calibrate_scale(scored)
     return Model(
@@ -146,20 +161,20 @@ def write_model(model: Model, path: Path) -> None:
     """Store a model; a reader sees the whole file or none."""
     path.parent.mkdir(parents=True, exist_ok=True)
     weights = model.weights
-    state = {
-        "version": model.version,
-        "scale": model.scale,
-        "threshold": model.threshold,
-        "leaves": list(weights.leaves),
-        "columns": weights.columns,
-        "weighting": weights.weighting,
-        "matrix": weights.matrix,
-        "bias": weights.bias,
-    }
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".model-")
-    os.close(handle)
     try:
-        dump(state, name)
+        with os.fdopen(handle, "wb") as file:
+            np.savez(
+                file,
+                version=model.version,
+                scale=model.scale,
+                threshold=model.threshold,
+                leaves=np.array(weights.leaves),
+                columns=weights.columns,
+                rarity=weights.rarity,
+                matrix=weights.matrix,
+                bias=weights.bias,
+            )
         os.replace(name, path)
     except BaseException:
         os.unlink(name)
@@ -171,14 +186,15 @@ def read_model(path: Path) -> Model:
     if not path.exists():
         raise FileNotFoundError(path)
     try:
-        state: dict[str, Any] = load(path, trusted=[])
-        weights = Weights(
-            leaves=tuple(state["leaves"]),
-            columns=state["columns"],
-            weighting=state["weighting"],
-            matrix=state["matrix"],
-            bias=state["bias"],
-        )
-        return Model(state["version"], weights, state["scale"], state["threshold"])
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as state:
+            weights = Weights(
+                leaves=tuple(state["leaves"].tolist()),
+                columns=state["columns"],
+                rarity=state["rarity"],
+                matrix=state["matrix"],
+                bias=state["bias"],
+            )
+            version, scale, threshold = str(state["version"]), state["scale"], state["threshold"]
+            return Model(version, weights, float(scale), float(threshold))
     except Exception as error:
         raise ModelError(f"{path.name} is not a model: {error}") from error

@@ -1,35 +1,68 @@
-"""The classifier as a service: its model, its routes and what it listens to."""
+"""The classifier as a service: its models, its routes and what it listens to."""
+
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from typing import Final
 
 from sqlalchemy import text
 
 from services.classifier.api import Bench, router
-from services.classifier.classify import classify_many
+from services.classifier.drift import EVERY_SECONDS, publish_drift
 from services.classifier.handling import ticket_handler
-from services.classifier.model import load_or_train
-from shared.consume import Subscription
+from services.classifier.live import LiveModels
+from services.classifier.shadow import Shadow
+from shared.consume import Handler, Subscription
+from shared.database import Database, Writer
+from shared.envelope import Message
 from shared.events import TICKETS
 from shared.metrics import REVIEWS_WAITING
-from shared.service import Parts, Runtime, Service
+from shared.service import Parts, Runtime, Service, Task
+
+SHADOW_PAUSE: Final = 0.2
 
 
 def build(runtime: Runtime) -> Parts:
-    """The classifier's parts; the model is loaded, or trained on the first start."""
+    """The classifier's parts; the model is read, or trained on the first start."""
     home = runtime.settings.home / "classifier"
-    model = load_or_train(home)
-    classify_many(model, [(None, "路灯不亮")])
-
-    def measure() -> None:
-        with runtime.database.reading() as reader:
-            count = reader.execute(text("SELECT count(*) FROM verdict WHERE abstained")).scalar()
-        REVIEWS_WAITING.set(int(count or 0))
-
+    models = LiveModels(runtime.database, home)
+    shadow = Shadow(models, runtime.database)
     return Parts(
         router=router,
-        state=Bench(runtime.database, model, home, runtime.relay),
-        subscriptions=[Subscription("classifier.tickets", (TICKETS,), ticket_handler(model))],
-        checks={"model": lambda: bool(model.version)},
-        measure=measure,
+        state=Bench(runtime.database, models, runtime.relay),
+        subscriptions=[
+            Subscription("classifier.tickets", (TICKETS,), live_handler(models, shadow))
+        ],
+        tasks=[Task("classifier-shadow", shadow.step, SHADOW_PAUSE)],
+        checks={"model": lambda: bool(models.active.version)},
+        measure=measures(runtime.database, models),
     )
+
+
+def live_handler(models: LiveModels, shadow: Shadow) -> Handler:
+    """Classifies each batch with the model that is in use when it comes."""
+
+    def handle(writer: Writer, messages: Sequence[Message]) -> None:
+        ticket_handler(models.active, shadow.hear)(writer, messages)
+
+    return handle
+
+
+def measures(database: Database, models: LiveModels) -> Callable[[], None]:
+    """What runs every few seconds: follow the choice of models, refresh the gauges."""
+    drift_at = -EVERY_SECONDS
+
+    def measure() -> None:
+        nonlocal drift_at
+        models.refresh()
+        with database.reading() as reader:
+            count = reader.execute(text("SELECT count(*) FROM verdict WHERE abstained")).scalar()
+            REVIEWS_WAITING.set(int(count or 0))
+            if time.monotonic() - drift_at >= EVERY_SECONDS:
+                publish_drift(reader, datetime.now(UTC))
+                drift_at = time.monotonic()
+
+    return measure
 
 
 CLASSIFIER = Service(name="classifier", title="工单分类", build=build)

@@ -46,3 +46,16 @@ class ReviewRow(SQLModel, table=True):
     priority: str
     reviewer: str
     at: datetime = Field(sa_column=_instant())
+
+
+class ChoiceRow(SQLModel, table=True):
+    """Somebody's choice of models: `active` is in use, `shadow` judges beside it."""
+
+    __tablename__ = "model_choice"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    active: str
+    shadow: str | None = None
+    deed: str
+    actor: str
+    at: datetime = Field(sa_column=_instant())

@@ -15,8 +15,8 @@ from typing import Annotated
 import typer
 
 from services.classifier.corpus import CorpusError, Example, read_history_csv, write_history
-from services.classifier.evaluate import classifier_home
-from services.classifier.fitting import PARAMETERS, cross_validate
+from services.classifier.fitting import cross_validate
+from services.classifier.home import card_file, classifier_home
 from services.classifier.measures import Answer, Case, measure, render
 from services.classifier.model import (
     Model,
@@ -24,6 +24,7 @@ from services.classifier.model import (
     load_or_train,
     training_examples,
 )
+from services.classifier.parameters import PARAMETERS
 from shared.events import Priority
 
 
@@ -44,6 +45,7 @@ def train(
     examples = training_examples(directory)
     card, table = describe(model, examples)
     write_json(directory / "card.json", card)
+    write_json(card_file(directory, model.version), card)
     write_json(directory / "metrics.json", card["cross_validation"])
     typer.echo(f"模型 {model.version}：{directory}")
     typer.echo(table)
@@ -55,15 +57,14 @@ def describe(model: Model, examples: tuple[Example, ...]) -> tuple[dict[str, obj
     The figures are the model's alone, without the rules, on messages it had not seen.
     """
     scored = cross_validate(examples)
-    chances = scored.probabilities(model.scale)
     messages = [example for example in examples if example.message]
-    said = [scored.leaves[place] for place in chances.argmax(axis=1).tolist()]
-    sure = chances.max(axis=1).tolist()
+    said = [scored.leaves[place] for place in scored.scores.argmax(axis=1).tolist()]
+    sure = scored.certainty(model.scale).tolist()
     report = measure(
         [Case(example.text, example.leaf) for example in messages],
         [
-            Answer(leaf, Priority.P3, abstained=probability < model.threshold)
-            for leaf, probability in zip(said, sure, strict=True)
+            Answer(leaf, Priority.P3, abstained=certainty < model.threshold)
+            for leaf, certainty in zip(said, sure, strict=True)
         ],
     )
     card = {

@@ -49,7 +49,7 @@ OFFSETS = itertools.count()
 
 Said = TicketReceived | TicketAmended | TicketUrged
 Response = Any
-"""An answer of the test client, which is of httpx or of httpx2."""
+"""An answer of the test client, which is of httpx2 or of httpx2."""
 
 
 def new_number() -> str:

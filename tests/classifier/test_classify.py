@@ -88,8 +88,77 @@ def test_two_demands_in_one_call_are_two(model: Model) -> None:
     assert "".join(demand.text for demand in demands) == WORKED_CASES[6][0]
 
 
-def test_one_demand_is_one_whatever_its_length(model: Model) -> None:
-    text = "路灯坏了，还有一个也坏了，另外那个路灯也不亮了，请尽快修好路灯。"
+SPLIT: list[tuple[str, list[str]]] = [
+    (
+        "我们楼的电梯停了四天没人修，另外小区门口的路灯也全都不亮了，晚上摸黑走路。",
+        ["property.elevator_fault", "grid.street_lighting"],
+    ),
+    (
+        "一是楼道里有人给电动车充电，二是物业费无缘无故涨了三毛钱。",
+        ["safety.fire_hazard", "property.property_fee"],
+    ),
+    (
+        "暖气一直不热，室温只有十五度；还有一个事，楼下烧烤店半夜油烟呛得睡不着。",
+        ["other.utility_supply", "grid.env_nuisance"],
+    ),
+    (
+        "我爸的高龄津贴三个月没到账，再一个我们院里加装电梯一楼不同意，卡了一年。",
+        ["elderly.allowance", "elderly.elevator_install"],
+    ),
+    (
+        "老板拖欠我们十几个人的工资，另外工地宿舍里面住人的地方全是煤气罐。",
+        ["other.social_security_employment", "safety.gas_leak"],
+    ),
+    (
+        "第一件是河水发黑发臭，第二件是村口的违章建筑盖了两层没人拆。",
+        ["grid.drainage_flooding", "grid.illegal_construction"],
+    ),
+    (
+        "开发商逾期半年还不交房，同时反映售楼处门口的红绿灯坏了好几天。",
+        ["other.housing_market", "safety.traffic_safety"],
+    ),
+    (
+        "健身房关门不退我的年卡钱，另一件事是我家停水两天了没人抢修。",
+        ["other.consumer_market", "other.utility_supply"],
+    ),
+    (
+        "业委会三年不公布公共收益，再就是楼顶漏雨漏到我家卧室了。",
+        ["property.owners_committee", "property.common_facility_repair"],
+    ),
+    (
+        "1、河边公园的树枯死了一大片。2、公交车半个小时才来一趟，能不能加车。",
+        ["grid.greening", "other.public_transport"],
+    ),
+]
+
+
+@pytest.mark.parametrize(("text", "leaves"), SPLIT)
+def test_two_matters_are_a_proposal_to_split(model: Model, text: str, leaves: list[str]) -> None:
+    verdict = classify(model, text)
+    assert [demand.leaf for demand in verdict.demands] == leaves
+    assert "".join(demand.text for demand in verdict.demands) == text
+    assert any("2个诉求" in reason for reason in verdict.reasons)
+
+
+UNSPLIT = [
+    "路灯坏了，还有一个也坏了，另外那个路灯也不亮了，请尽快修好路灯。",
+    "第一，公示上没有电梯广告收入；第二，没有车位租金；第三，业委会拒绝业主查账。"
+    "请督促公开公共收益。",
+    "养老院一不退押金，二不给发票，三是院长躲着不见人，请民政局管一管养老院。",
+    "半夜施工的噪声一个是打桩机，一个是搅拌机，还有就是渣土车喇叭，吵得全家睡不着。",
+    "垃圾桶满了没人收，另外桶也破了两个，第二天地上全是垃圾，求环卫每天清运一次。",
+    "小区停水两天，一是老人没法做饭，二是孩子没法洗澡，三是厕所没法冲，什么时候来水？",
+    "公交车等一个小时，第二辆也不停，第三辆满员上不去，请增加公交班次。",
+    "老板欠我工资，一月的没发，二月的没发，还有一个月的加班费也没发，请劳动监察处理。",
+    "楼上漏水，厨房漏，另外卫生间也漏，再一个卧室墙皮都泡掉了，请调解楼上邻居赔偿。",
+    "咨询办理居住证：1、需要什么材料？2、在哪里办？3、多长时间能办好？",
+    "电梯停运第四天了，五楼有老人下不来，另外还有孕妇，再就是快递都不给送，请赶紧修电梯。",
+    "开发商逾期交房，第二次通知说年底，第三次又说明年，另外违约金一分不给，请住建局督促交房。",
+]
+
+
+@pytest.mark.parametrize("text", UNSPLIT)
+def test_one_demand_is_one_whatever_it_enumerates(model: Model, text: str) -> None:
     verdict = classify(model, text)
     assert [demand.leaf for demand in verdict.demands] == [verdict.leaf]
     assert verdict.demands[0].text == text
@@ -142,7 +211,7 @@ def test_a_certain_model_still_looks_for_the_matter(model: Model, probability: f
             second = Alternative(leaf="grid.street_lighting", probability=1 - probability)
             third = Alternative(leaf="grid.greening", probability=0.0)
             return [
-                Prediction("other.invalid_abusive", probability, (second, third), 0.0)
+                Prediction("other.invalid_abusive", probability, (second, third), 0.0, 1.0)
                 for _ in texts
             ]
 

@@ -14,7 +14,9 @@ from services.classifier.corpus import (
 )
 from shared.taxonomy import load_taxonomy
 
-FEWEST = 30
+FEWEST = 60
+ALL_TOGETHER = 5000
+HARD = 800
 ALIKE = 0.6
 PHONE = re.compile(r"(?<!\d)(1[3-9]\d{9}|0\d{2,3}-?\d{7,8})(?!\d)")
 ID_CARD = re.compile(r"(?<!\d)\d{17}[\dXx](?!\d)")
@@ -29,6 +31,11 @@ def test_every_leaf_has_messages_and_words(lines: tuple[CorpusLine, ...]) -> Non
     found = Counter(line.leaf for line in lines)
     assert {leaf: found[leaf] for leaf in load_taxonomy() if found[leaf] < FEWEST} == {}
     assert {example.leaf for example in vocabulary_examples()} == set(load_taxonomy())
+
+
+def test_the_corpus_is_large_and_looks_hard_at_boundaries(lines: tuple[CorpusLine, ...]) -> None:
+    assert len(lines) >= ALL_TOGETHER
+    assert sum(line.hard for line in lines) >= HARD
 
 
 def test_no_line_holds_a_phone_or_identity_number(lines: tuple[CorpusLine, ...]) -> None:

@@ -133,7 +133,7 @@ def test_training_writes_model_card_and_metrics_and_keeps_the_history_without_di
     assert result.exit_code == 0, result.output
     card = json.loads((home / "card.json").read_text(encoding="utf-8"))
     metrics = json.loads((home / "metrics.json").read_text(encoding="utf-8"))
-    assert (home / f"model-{card['version']}.skops").exists()
+    assert (home / f"model-{card['version']}.npz").exists()
     assert metrics.keys() == KEYS
     assert "139" not in (home / "history.jsonl").read_text(encoding="utf-8")
 

@@ -1,9 +1,14 @@
+import subprocess
+import sys
 import time
 from pathlib import Path
+from typing import Any
 
+import numpy.typing as npt
 import pytest
 
 from services.classifier.corpus import Example, corpus_examples, vocabulary_examples, write_history
+from services.classifier.home import model_file
 from services.classifier.model import (
     Model,
     ModelError,
@@ -30,7 +35,20 @@ HOSTILE = [
     "لا" * 50_000,
     "1234567890",
     "'; DROP TABLE tickets; --",
+    "。" * 20_000,
+    "我" + "\u0301" * 20_000,
+    "{{7*7}}${jndi:ldap://x}<script>",
+    "\ufdfa" * 5_000,
+    "👨‍👩‍👧‍👦" * 5_000,
+    "\u202e漏水了\u202c",
+    "０１２３ＡＢＣ㍿",
 ]
+
+
+def arrays(model: Model) -> tuple[npt.NDArray[Any], ...]:
+    """Everything a model has learned, as numbers."""
+    weights = model.weights
+    return weights.columns, weights.rarity, weights.matrix, weights.bias
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +93,8 @@ def test_the_same_corpus_trains_the_same_model(small: tuple[Example, ...]) -> No
     assert first.version == second.version
     assert first.threshold == second.threshold
     assert first.predict(texts) == second.predict(texts)
+    for one, other in zip(arrays(first), arrays(second), strict=True):
+        assert one.tobytes() == other.tobytes()
 
 
 def test_another_corpus_is_another_version(small: tuple[Example, ...]) -> None:
@@ -84,17 +104,17 @@ def test_another_corpus_is_another_version(small: tuple[Example, ...]) -> None:
 
 
 def test_a_stored_model_predicts_as_before(model: Model, tmp_path: Path) -> None:
-    path = tmp_path / "model.skops"
+    path = tmp_path / "model.npz"
     write_model(model, path)
     again = read_model(path)
     texts = ["楼上漏水", "没有路灯", "被骗了"]
     assert again.predict(texts) == model.predict(texts)
     assert (again.version, again.threshold) == (model.version, model.threshold)
-    assert [p.name for p in tmp_path.iterdir()] == ["model.skops"]
+    assert [p.name for p in tmp_path.iterdir()] == ["model.npz"]
 
 
 def test_the_model_is_built_once_and_then_read(model: Model, model_home: Path) -> None:
-    (stored,) = model_home.glob("model-*.skops")
+    (stored,) = model_home.glob("model-*.npz")
     written = stored.stat().st_mtime_ns
     start = time.perf_counter()
     assert load_or_train(model_home).version == model.version
@@ -102,8 +122,27 @@ def test_the_model_is_built_once_and_then_read(model: Model, model_home: Path) -
     assert stored.stat().st_mtime_ns == written
 
 
+def test_a_model_and_a_corpus_that_have_parted_are_noticed(
+    model: Model, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, small: tuple[Example, ...]
+) -> None:
+    """A model of another corpus is never read: its name says what it learned from."""
+    write_model(model, model_file(tmp_path, model.version))
+    monkeypatch.setattr("services.classifier.model.training_examples", lambda home: small)
+    built = load_or_train(tmp_path)
+    assert built.version == version_of(small) != model.version
+    assert model_file(tmp_path, built.version).exists()
+
+
+def test_serving_does_not_load_the_training_library(model: Model, model_home: Path) -> None:
+    script = (
+        "import sys; from pathlib import Path; from services.classifier.model import load_or_train;"
+        "load_or_train(Path(sys.argv[1])).predict(['路灯不亮']); sys.exit('sklearn' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", script, model_home], check=False).returncode == 0
+
+
 def test_a_damaged_file_is_refused(tmp_path: Path) -> None:
-    path = tmp_path / "model.skops"
+    path = tmp_path / "model.npz"
     path.write_bytes(b"PK\x03\x04 not a model")
     with pytest.raises(ModelError):
         read_model(path)

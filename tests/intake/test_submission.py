@@ -39,7 +39,9 @@ def rolled_back(office: Office) -> Iterator[Writer]:
         return
 
 
-def run(office: Office, work: Callable[[httpx2.AsyncClient], Coroutine[Any, Any, Answer]]) -> Answer:
+def run(
+    office: Office, work: Callable[[httpx2.AsyncClient], Coroutine[Any, Any, Answer]]
+) -> Answer:
     """Work with a client that really sends its requests at the same time."""
 
     async def session() -> Answer:

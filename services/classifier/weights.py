@@ -1,0 +1,75 @@
+"""A learned model as numbers: one matrix, what it says of a text, and how sure it is.
+
+Scoring needs numpy and scipy's sparse product and nothing of what learned the numbers, so
+that a service does not carry the training library in memory.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from services.classifier.ngrams import Columns, Counts, count
+from services.classifier.parameters import A_GUESS
+
+Floats = npt.NDArray[np.float32]
+Scores = npt.NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Weights:
+    """A fitted linear model: a score a leaf, and in the last column the score of danger."""
+
+    leaves: tuple[str, ...]
+    columns: Columns
+    rarity: Floats
+    matrix: Floats
+    bias: Floats
+
+    def score(self, texts: Sequence[str]) -> tuple[Scores, Scores]:
+        """Scores of the leaves, a row a text, and each text's probability of danger."""
+        features = weigh(count(texts, self.columns), self.rarity)
+        scores = np.asarray(features @ self.matrix, np.float64) + self.bias
+        return scores[:, :-1], likely(scores[:, -1])
+
+
+def weigh(counts: Counts, rarity: Floats) -> Counts:
+    """Counts damped by their logarithm, times how rare each is, rows of length one.
+
+    Changes `counts` in place and returns it.
+    """
+    counts.sum_duplicates()
+    counts.data = (np.log(counts.data) + 1) * rarity[counts.indices]
+    sizes = np.diff(counts.indptr)
+    rows = np.repeat(np.arange(len(sizes)), sizes)
+    squares = np.bincount(rows, np.square(counts.data, dtype=np.float64), len(sizes))
+    counts.data /= np.sqrt(squares)[rows].astype(np.float32)
+    return counts
+
+
+def likely(score: Scores) -> Scores:
+    """Log-odds as probabilities."""
+    return np.asarray(1 / (1 + np.exp(-np.clip(score, -500, 500))))
+
+
+def chances(scores: Scores, scale: float) -> Scores:
+    """Scores as probabilities that add up to one a row."""
+    powers = np.exp((scores - scores.max(axis=1, keepdims=True)) * scale)
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True))
+
+
+def certainty(leaves: Sequence[str], scores: Scores, scale: float) -> Scores:
+    """How sure the category is: its best leaf against the best leaf of any other category.
+
+    Two look-alike leaves of one category do not lower it: the unit may differ, the
+    category stands. But where even the best leaf is no more than a guess, it is zero.
+    """
+    names = [leaf.partition(".")[0] for leaf in leaves]
+    categories = sorted(set(names))
+    if len(categories) < 2:
+        return np.ones(len(scores))
+    guesses = chances(scores, scale).max(axis=1) < A_GUESS
+    places = [[i for i, name in enumerate(names) if name == one] for one in categories]
+    best = np.sort(np.column_stack([scores[:, at].max(axis=1) for at in places]), axis=1)
+    return np.where(guesses, 0.0, likely((best[:, -1] - best[:, -2]) * scale))
