@@ -196,8 +196,8 @@ async def queue(
     With `wait` an empty answer is held back until something changes, up to that many seconds.
     """
     page = await _read(centre, unit, after, limit)
-    if not page.items and wait > 0 and await centre.watch.changed(unit, page.last, wait):
-        page = await _read(centre, unit, after or page.cursor, limit)
+    if not page.items and wait > 0:
+        page = (await centre.watch.following(unit, page.last, wait)).up_to(limit)
     return local_times(QueuePage(unit=unit, items=page.items, cursor=page.cursor))
 
 
@@ -212,9 +212,7 @@ async def queue_stream(
         for item in page.items:
             shown = local_times(item).model_dump_json()
             yield ServerSentEvent(raw_data=shown, event="queue", id=f"{unit}:{item.seq}")
-        if not page.items:
-            await centre.watch.changed(unit, page.last, STREAM_WAIT_SECONDS)
-        page = await _read(centre, unit, page.cursor, STREAM_LIMIT)
+        page = await centre.watch.following(unit, page.last, STREAM_WAIT_SECONDS)
 
 
 @router.get("/cases/{number}")

@@ -6,11 +6,11 @@ that a copy kept elsewhere stays true.
 """
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import text
+from sqlalchemy import Text, cast, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
@@ -20,6 +20,15 @@ from shared.database import Database, Reader
 from shared.events import QueueItem
 
 WATCH_SECONDS: Final = 0.05
+FOLLOWING: Final = text(
+    "SELECT w.unit, w.seen, e.item FROM unnest(CAST(:units AS text[]), CAST(:seen AS bigint[]))"
+    " AS w (unit, seen) CROSS JOIN LATERAL (SELECT seq, CAST(item AS text) AS item"
+    " FROM queue_entry WHERE unit = w.unit AND seq > w.seen ORDER BY seq LIMIT 100) e"
+    " ORDER BY w.unit, w.seen, e.seq"
+)
+
+Place = tuple[str, int]
+"""A unit's queue, and the number a reader has seen of it."""
 
 
 class BadCursor(ValueError):
@@ -39,15 +48,23 @@ class Page:
         """Asks for what comes after this page."""
         return f"{self.unit}:{self.last}"
 
+    def up_to(self, limit: int) -> "Page":
+        """The first `limit` entries."""
+        if len(self.items) <= limit:
+            return self
+        return Page(self.unit, self.items[:limit], self.items[limit - 1].seq)
+
 
 def read_queue(reader: Reader, unit: str, cursor: str | None, limit: int) -> Page:
     """A page of a unit's queue. Raises BadCursor."""
     after = position(unit, cursor)
-    query = select(QueueRow.item).where(QueueRow.unit == unit, col(QueueRow.seq) > after)
+    query = select(cast(col(QueueRow.item), Text)).where(
+        QueueRow.unit == unit, col(QueueRow.seq) > after
+    )
     if cursor is None:
         query = query.where(col(QueueRow.open))
     found = reader.execute(query.order_by(col(QueueRow.seq)).limit(limit)).scalars()
-    items = [QueueItem.model_validate(item) for item in found]
+    items = [QueueItem.model_validate_json(item) for item in found]
     last = items[-1].seq if items else after
     if cursor is None and len(items) < limit:
         last = max(last, last_seq(reader, unit))
@@ -71,40 +88,48 @@ def position(unit: str, cursor: str | None) -> int:
 
 
 class QueueWatch:
-    """Wakes readers that wait: one look at all feeds for everybody, only while somebody waits."""
+    """Reads on behalf of everybody who waits: one look and one query for all, however many."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._waiting: dict[asyncio.Event, tuple[str, int]] = {}
+        self._waiting: dict[asyncio.Future[Page], Place] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def changed(self, unit: str, seen: int, timeout: float) -> bool:
-        """Whether the unit's queue changes past `seen` within `timeout` seconds."""
-        event = asyncio.Event()
-        self._waiting[event] = (unit, seen)
+    async def following(self, unit: str, seen: int, timeout: float) -> Page:
+        """What changes in a unit's queue past `seen`; an empty page after `timeout` seconds."""
+        answer: asyncio.Future[Page] = asyncio.get_running_loop().create_future()
+        self._waiting[answer] = (unit, seen)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         try:
-            await asyncio.wait_for(event.wait(), timeout)
+            return await asyncio.wait_for(answer, timeout)
         except TimeoutError:
-            return False
-        else:
-            return True
+            return Page(unit, (), seen)
         finally:
-            del self._waiting[event]
+            del self._waiting[answer]
 
     async def _watch(self) -> None:
         while self._waiting:
             try:
-                feeds = await run_in_threadpool(self._feeds)
+                pages = await run_in_threadpool(self._read, set(self._waiting.values()))
             except SQLAlchemyError:
-                feeds = {}
-            for event, (unit, seen) in self._waiting.items():
-                if feeds.get(unit, 0) > seen:
-                    event.set()
+                pages = {}
+            for answer, place in self._waiting.items():
+                if place in pages and not answer.done():
+                    answer.set_result(pages[place])
             await asyncio.sleep(WATCH_SECONDS)
 
-    def _feeds(self) -> dict[str, int]:
+    def _read(self, places: Set[Place]) -> dict[Place, Page]:
+        """A page for each place whose unit has changed past it."""
         with self._database.reading() as reader:
-            rows = reader.execute(text("SELECT unit, seq FROM unit_feed")).all()
-        return {unit: seq for unit, seq in rows}  # noqa: C416
+            feeds = dict(reader.execute(text("SELECT unit, seq FROM unit_feed")).all())
+            behind = [place for place in places if feeds.get(place[0], 0) > place[1]]
+            if not behind:
+                return {}
+            rows = reader.execute(
+                FOLLOWING, {"units": [u for u, _ in behind], "seen": [s for _, s in behind]}
+            ).all()
+        found: dict[Place, list[QueueItem]] = {}
+        for unit, seen, item in rows:
+            found.setdefault((unit, seen), []).append(QueueItem.model_validate_json(item))
+        return {place: Page(place[0], items, items[-1].seq) for place, items in found.items()}

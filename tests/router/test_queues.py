@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.router.queues import BadCursor, QueueWatch, position
+from services.router.queues import BadCursor, Page, QueueWatch, position
 from shared.auth import Role
 from tests.router.station import (
     LAMP,
@@ -323,17 +323,18 @@ async def test_a_watch_survives_a_database_that_does_not_answer(
     empty_station: Station, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     watch = QueueWatch(empty_station.database)
-    feeds = watch._feeds
+    read = watch._read
     answers = iter([PoolTimeout("full")])
 
-    def failing() -> dict[str, int]:
+    def failing(places: set[tuple[str, int]]) -> dict[tuple[str, int], Page]:
         for error in answers:
             raise error
-        return feeds()
+        return read(places)
 
-    monkeypatch.setattr(watch, "_feeds", failing)
+    monkeypatch.setattr(watch, "_read", failing)
     empty_station.opened(LAMP)
-    assert await watch.changed("urban-management", 0, timeout=3)
+    page = await watch.following("urban-management", 0, timeout=3)
+    assert [item.number for item in page.items]
 
 
 @pytest.fixture
