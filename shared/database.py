@@ -15,7 +15,7 @@ from alembic import command
 from alembic.config import Config
 from psycopg import sql
 from pydantic_core import to_json
-from sqlalchemy import URL, Executable, create_engine, text
+from sqlalchemy import URL, Column, DateTime, Executable, create_engine, text
 from sqlalchemy.engine import Engine, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -25,6 +25,11 @@ from shared.postgres import ensure_database
 from shared.settings import Settings
 
 Row = TypeVar("Row", bound=SQLModel)
+
+
+def instant(*, nullable: bool = False) -> Column[Any]:
+    """A column that holds a moment in UTC."""
+    return Column(DateTime(timezone=True), nullable=nullable)
 
 
 class Reader:

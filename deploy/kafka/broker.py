@@ -27,6 +27,8 @@ from typing import Final, Self
 from kafka import KafkaAdminClient
 from kafka.errors import KafkaError
 
+from deploy.ports import free_ports
+
 VERSION: Final = "4.4.0"
 LEAST_JAVA: Final = 17
 JARS_VARIABLE: Final = "HOTLINE_KAFKA_JARS"
@@ -241,7 +243,7 @@ class KafkaCluster:
             raise ValueError(f"one broker or three, not {brokers}")
         jars = fetch_jars()
         self._folder = Path(tempfile.mkdtemp(prefix="hotline-kafka-"))
-        ports = _free_ports(2 * brokers)
+        ports = free_ports(2 * brokers)
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         java = ["java", *JVM[brokers], quiet, "-cp", f"{jars}/*"]
         self.brokers = [
@@ -336,14 +338,6 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
-
-
-def _free_ports(count: int) -> Sequence[int]:
-    with contextlib.ExitStack() as held:
-        sockets = [held.enter_context(socket.socket()) for _ in range(count)]
-        for each in sockets:
-            each.bind(("127.0.0.1", 0))
-        return [each.getsockname()[1] for each in sockets]
 
 
 @contextlib.contextmanager

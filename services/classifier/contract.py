@@ -4,18 +4,11 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from shared.bodies import Body, LeafSlug
 from shared.events import Alternative, Category, Demand, Priority
 from shared.text import Line, Words
-
-LeafSlug = Annotated[str, StringConstraints(pattern=r"^[a-z]+\.[a-z_]{1,40}$")]
-
-
-class Body(BaseModel):
-    """Base of all request bodies: unknown fields are an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 class Text(Body):

@@ -3,15 +3,12 @@
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, DateTime
+from sqlalchemy import BigInteger, Column
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
+from shared.database import instant
 from shared.events import Classification
-
-
-def _instant() -> Column[Any]:
-    return Column(DateTime(timezone=True), nullable=False)
 
 
 class VerdictRow(SQLModel, table=True):
@@ -25,7 +22,7 @@ class VerdictRow(SQLModel, table=True):
     priority: str
     abstained: bool
     decided_by: str
-    decided_at: datetime = Field(sa_column=_instant())
+    decided_at: datetime = Field(sa_column=instant())
     classification: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
 
     def said(self) -> Classification:
@@ -45,7 +42,7 @@ class ReviewRow(SQLModel, table=True):
     leaf: str
     priority: str
     reviewer: str
-    at: datetime = Field(sa_column=_instant())
+    at: datetime = Field(sa_column=instant())
 
 
 class ChoiceRow(SQLModel, table=True):
@@ -58,4 +55,4 @@ class ChoiceRow(SQLModel, table=True):
     shadow: str | None = None
     deed: str
     actor: str
-    at: datetime = Field(sa_column=_instant())
+    at: datetime = Field(sa_column=instant())

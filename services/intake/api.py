@@ -19,7 +19,6 @@ from services.intake.contract import (
     Submission,
     TicketPage,
     TicketView,
-    UnitSlug,
     Urge,
 )
 from services.intake.drafts import draft
@@ -45,6 +44,7 @@ from services.intake.tickets import (
 from services.intake.vault import Sealed, Vault
 from services.intake.views import summary, view
 from shared.auth import Principal, Role
+from shared.bodies import UnitSlug
 from shared.database import Database, Reader, Writer
 from shared.envelope import Event
 from shared.events import (

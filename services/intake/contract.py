@@ -9,14 +9,13 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
-    ConfigDict,
-    Field,
     StrictBool,
     StringConstraints,
     model_validator,
 )
 
 from services.intake.tickets import SHANGHAI
+from shared.bodies import Body, Point, UnitSlug
 from shared.events import (
     Alternative,
     Case,
@@ -52,20 +51,6 @@ Moment = Annotated[AwareDatetime, BeforeValidator(_written_as_a_date), AfterVali
 """An instant as it comes in: ISO 8601 with an offset; a bare number is none."""
 LocalTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(SHANGHAI))]
 """An instant as it goes out: with the offset of Asia/Shanghai."""
-UnitSlug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
-
-
-class Body(BaseModel):
-    """Base of all request bodies: unknown fields are an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Point(Body):
-    """WGS-84 coordinates."""
-
-    lat: float = Field(ge=-90, le=90, strict=True, allow_inf_nan=False)
-    lon: float = Field(ge=-180, le=180, strict=True, allow_inf_nan=False)
 
 
 class Caller(Body):

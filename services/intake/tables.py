@@ -4,16 +4,13 @@ from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Text
+from sqlalchemy import BigInteger, Column, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
 from services.intake.tickets import Standing
+from shared.database import instant
 from shared.events import Channel, Kind, Location, Ticket
-
-
-def _instant(*, nullable: bool = False) -> Column[Any]:
-    return Column(DateTime(timezone=True), nullable=nullable)
 
 
 class TicketRow(SQLModel, table=True):
@@ -33,10 +30,10 @@ class TicketRow(SQLModel, table=True):
     lat: float | None
     lon: float | None
     accused_unit: str | None
-    occurred_at: datetime | None = Field(sa_column=_instant(nullable=True))
+    occurred_at: datetime | None = Field(sa_column=instant(nullable=True))
     external_id: str | None
     confidential: bool
-    received_at: datetime = Field(sa_column=_instant())
+    received_at: datetime = Field(sa_column=instant())
     received_by: str
     round: int
     urges: int
@@ -86,7 +83,7 @@ class TimelineRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
     number: str
-    at: datetime = Field(sa_column=_instant())
+    at: datetime = Field(sa_column=instant())
     type: str
     actor: str
     unit: str | None
@@ -112,7 +109,7 @@ class IdempotencyRow(SQLModel, table=True):
     key: str = Field(primary_key=True)
     body_hash: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
     ticket_id: UUID
-    at: datetime = Field(sa_column=_instant())
+    at: datetime = Field(sa_column=instant())
 
 
 class CallerVaultRow(SQLModel, table=True):
@@ -135,7 +132,7 @@ class CallerReadRow(SQLModel, table=True):
     role: str
     unit: str | None
     granted: bool
-    at: datetime = Field(sa_column=_instant())
+    at: datetime = Field(sa_column=instant())
 
 
 class CallbackRow(SQLModel, table=True):
@@ -150,4 +147,4 @@ class CallbackRow(SQLModel, table=True):
     satisfaction: str
     comment: str
     by_: str
-    at: datetime = Field(sa_column=_instant())
+    at: datetime = Field(sa_column=instant())

@@ -7,12 +7,12 @@ from sqlmodel import col, select
 
 from services.intake.contract import (
     ClassificationView,
-    Point,
     TicketSummary,
     TicketView,
     TimelineEntry,
 )
 from services.intake.tables import TicketRow, TimelineRow
+from shared.bodies import Point
 from shared.database import Reader
 from shared.events import TICKET_RECEIVED, Case, Channel, Kind, Payload
 from shared.web import local_times

@@ -8,12 +8,12 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
-    ConfigDict,
     Field,
     StrictBool,
     StringConstraints,
 )
 
+from shared.bodies import Body, LeafSlug, Point, UnitSlug
 from shared.events import (
     CalendarName,
     Case,
@@ -26,8 +26,6 @@ from shared.events import (
 )
 from shared.text import Line, Note, Words, clean
 
-UnitSlug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
-LeafSlug = Annotated[str, StringConstraints(pattern=r"^[a-z]+\.[a-z_]{1,40}$")]
 ReasonCode = Annotated[str, StringConstraints(max_length=60), AfterValidator(clean)]
 
 EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
@@ -42,19 +40,6 @@ def _of_our_time(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
 """An instant that deadlines can be counted from."""
-
-
-class Body(BaseModel):
-    """Base of all request bodies: unknown fields are an error."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-
-class Point(Body):
-    """WGS-84 coordinates."""
-
-    lat: float = Field(ge=-90, le=90, strict=True, allow_inf_nan=False)
-    lon: float = Field(ge=-180, le=180, strict=True, allow_inf_nan=False)
 
 
 class RouteQuestion(Body):

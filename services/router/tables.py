@@ -4,18 +4,15 @@ from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy import BigInteger, Column, DateTime, Interval
+from sqlalchemy import BigInteger, Column, Interval
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlmodel import Field, SQLModel
 
 from services.router.case_records import CaseRecord
 from services.router.clocks import Clock, Ladder, Step
 from shared.calendar import parse_limit
+from shared.database import instant
 from shared.events import CaseState, Category, ClockKind, Disposition, Place, Priority
-
-
-def _instant(*, nullable: bool = False) -> Column[Any]:
-    return Column(DateTime(timezone=True), nullable=nullable)
 
 
 class CaseDetails(BaseModel):
@@ -60,7 +57,7 @@ class CaseRow(SQLModel, table=True):
     accused_unit: str | None
     details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     ticket: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
-    opened_at: datetime = Field(sa_column=_instant())
+    opened_at: datetime = Field(sa_column=instant())
 
     def record(self, clocks: tuple[Clock, ...]) -> CaseRecord:
         """The case as the rules see it."""
@@ -155,17 +152,17 @@ class ClockRow(SQLModel, table=True):
     ladder: str
     calendar_version: str
     policy_version: str
-    started_at: datetime = Field(sa_column=_instant())
-    due_at: datetime = Field(sa_column=_instant())
+    started_at: datetime = Field(sa_column=instant())
+    due_at: datetime = Field(sa_column=instant())
     allowance: timedelta = Field(sa_column=Column(Interval, nullable=False))
     provisional: bool
-    paused_at: datetime | None = Field(sa_column=_instant(nullable=True))
+    paused_at: datetime | None = Field(sa_column=instant(nullable=True))
     paused_total: timedelta = Field(sa_column=Column(Interval, nullable=False))
-    stopped_at: datetime | None = Field(sa_column=_instant(nullable=True))
+    stopped_at: datetime | None = Field(sa_column=instant(nullable=True))
     cancelled: bool
     breached: bool
     next_step: str | None
-    next_fire_at: datetime | None = Field(sa_column=_instant(nullable=True))
+    next_fire_at: datetime | None = Field(sa_column=instant(nullable=True))
 
     def clock(self) -> Clock:
         """The clock as the rules see it."""
@@ -237,7 +234,7 @@ class CaseLogRow(SQLModel, table=True):
     unit: str | None
     note: str
     detail: dict[str, str] = Field(sa_column=Column(JSONB, nullable=False))
-    at: datetime = Field(sa_column=_instant())
+    at: datetime = Field(sa_column=instant())
 
 
 class EarlyUrgeRow(SQLModel, table=True):

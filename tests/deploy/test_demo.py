@@ -9,7 +9,8 @@ import pytest
 
 from deploy.demo_table import Names, first_deadline, outcome, place, why
 from deploy.demo_tickets import SAMPLES
-from deploy.stack import CHECKOUT, free_ports
+from deploy.ports import free_ports
+from deploy.stack import CHECKOUT
 from shared.events import Certainty
 
 NOBODY_LISTENS = ("INTAKE_PORT", "CLASSIFIER_PORT", "ROUTER_PORT")
