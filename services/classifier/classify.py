@@ -203,7 +203,8 @@ def _priority(
     """The priority of a message about `leaf`, and the sentences that explain it.
 
     An emergency leaf that is no more than a guess (not `sure`), or whose words of danger
-    are all guarded, needs more than the model's suspicion to stay one.
+    are all guarded, needs more than the model's suspicion to stay one. Where a rule has
+    judged the words, its priority stands and the model's suspicion does not raise it.
     """
     concerned = findings_for(findings, leaf.slug)
     fired = [finding for finding in concerned if not finding.silenced]
@@ -220,7 +221,7 @@ def _priority(
         )
         return most_urgent(Priority.P2, raised), tuple(reasons)
     priority = most_urgent(leaf.priority, raised)
-    if not is_emergency(priority) and danger >= DANGER_RAISES:
+    if not fired and not is_emergency(priority) and danger >= DANGER_RAISES:
         reasons.append(f"模型判断有现实危险，可能性{danger:.0%}，优先级升为P1")
         priority = Priority.P1
     elif not fired:

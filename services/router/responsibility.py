@@ -4,8 +4,9 @@ The rules, in their order (handbook sections 3, 4 and 6, and the worked scenario
 
 1. P0 is handed to the emergency services at once, wherever and whatever it is.
 2. An accused unit is never lead nor assistant; one we do not know needs a person.
-3. Below P1, a leaf the classifier is not sure of goes to a person.
-4. A place in another district, or a matter that is not ours, is redirected.
+3. Below P1, a place in another district is redirected whatever the matter; a leaf the
+   classifier is not sure of goes to a person, who need not wait while we ask for the place.
+4. A matter that is not ours is redirected.
 5. A community that moved to another district is never refused without a person.
 6. Without a street: P1 goes to its department or to a person, never back to the caller; a
    leaf that needs no place goes on; a place no register knows goes to a person; else we ask.
@@ -76,6 +77,16 @@ class Question:
         return self.accused is not None and self.accused not in self.policy.units
 
     @property
+    def place_to_ask_for(self) -> bool:
+        """Whether the caller has to be asked where it is: needed, unsaid, in no other district."""
+        return (
+            self.street is None
+            and self.row.needs_place
+            and self.place.certainty is not Certainty.TRANSFERRED
+            and not names_unregistered(self.place)
+        )
+
+    @property
     def elsewhere(self) -> bool:
         return (
             self.place.certainty is Certainty.OUTSIDE
@@ -129,7 +140,11 @@ def _decide(asked: Question) -> Routing:
         return _manual(asked, GRID_CENTRE, f"被投诉单位“{asked.accused}”不在单位名册，须人工核实")
     if row.disposition is Disposition.MANUAL_DISPATCH:
         return _manual(asked, HOTLINE_OFFICE, f"“{row.leaf_name}”由热线办人工核实，不自动办结")
+    if place.certainty is Certainty.OUTSIDE and not asked.emergency:
+        return _redirect(asked)
     if asked.abstained and not asked.emergency:
+        if asked.place_to_ask_for:
+            return _ask(asked)
         return _manual(asked, HOTLINE_OFFICE, "分类把握不足，由热线办人工判定")
     if asked.elsewhere:
         if asked.emergency:
@@ -140,12 +155,16 @@ def _decide(asked: Question) -> Routing:
     if asked.street is None and not (asked.emergency and asked.lead):
         if asked.emergency:
             return _manual(asked, GRID_CENTRE, "P1险情地点不全：人工立即派单，不退回补充信息")
-        if row.needs_place and names_unregistered(place):
-            return _manual(asked, GRID_CENTRE, "地名不在登记册，由网格中心人工定位")
+        if asked.place_to_ask_for:
+            return _ask(asked)
         if row.needs_place:
-            desk = _desk(asked, HOTLINE_OFFICE)
-            return _routing(asked, Disposition.AWAITING_INFO, desk, "地点不明，须向来电人问清")
+            return _manual(asked, GRID_CENTRE, "地名不在登记册，由网格中心人工定位")
     return _dispatch(asked)
+
+
+def _ask(asked: Question) -> Routing:
+    desk = _desk(asked, HOTLINE_OFFICE)
+    return _routing(asked, Disposition.AWAITING_INFO, desk, "地点不明，须向来电人问清")
 
 
 def _dispatch(asked: Question) -> Routing:
