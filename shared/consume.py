@@ -52,11 +52,21 @@ class Stopped(Exception):
 
 @dataclass(frozen=True)
 class Subscription:
-    """A consumer group: its name, what it reads, and what it does with it."""
+    """A consumer group: its name, what it reads, and what it does with it.
+
+    Of its topics it handles the event types in `types`, all of them where that is empty;
+    the others cost no transaction.
+    """
 
     group: str
     topics: tuple[str, ...]
     handler: Handler
+    types: frozenset[str] = frozenset()
+
+    def wants(self, item: Received) -> bool:
+        """Whether the group has anything to do with a record; a record of no type is malformed."""
+        type_ = item.record.headers.get("ce_type")
+        return not self.types or type_ is None or type_ in self.types
 
 
 class ConsumerLoop(threading.Thread):
@@ -153,6 +163,9 @@ class ConsumerLoop(threading.Thread):
 
         Raises what is transient, and Stopped.
         """
+        batch = [item for item in batch if self._subscription.wants(item)]
+        if not batch:
+            return
         with HANDLE_SECONDS.labels(self._subscription.group).time():
             try:
                 with self._database.writing() as writer:

@@ -21,10 +21,9 @@ from shared.metrics import BUS_UP, RELAYED
 BATCH: Final = 500
 IDLE_SECONDS: Final = (0.02, 0.2)
 """How long to wait for a wake-up when the outbox is empty: right after work, and later."""
-BUSY: Final = 8
-GATHER_SECONDS: Final = 0.02
-"""From so many events in a batch on, others gather for so long before the next: a batch costs
-two transactions, however small it is."""
+GATHER_SECONDS: Final = 0.03
+"""How long events gather after a batch: the first is sent at once, but a batch costs two
+transactions however small it is, and under load they would leave no time for anything else."""
 RETRY_SECONDS: Final = (0.1, 5.0)
 ELECTION_SECONDS: Final = 1.0
 NOTICE_DEATH: Final = text(
@@ -107,7 +106,7 @@ class Relay(threading.Thread):
             rows = self.relay_once(connection)
             if rows:
                 idle = IDLE_SECONDS[0]
-                if BUSY <= rows < BATCH:
+                if rows < BATCH:
                     self._stopping.wait(GATHER_SECONDS)
             else:
                 self._woken.wait(idle)

@@ -19,6 +19,9 @@ from shared.consume import Handler
 from shared.database import Writer
 from shared.envelope import Message
 from shared.events import (
+    TICKET_CLOSED,
+    TICKET_REOPENED,
+    TICKET_URGED,
     Classification,
     TicketClosed,
     TicketReopened,
@@ -35,6 +38,10 @@ NO_OPENING: Final = text("SELECT pg_advisory_xact_lock(hashtext('router.opening'
 """Whoever opens cases holds the first until the commit; the second waits for all of them."""
 
 log = structlog.get_logger()
+
+
+CALLERS_WORDS: Final = frozenset({TICKET_URGED, TICKET_CLOSED, TICKET_REOPENED})
+"""What of a ticket's events moves its case."""
 
 
 class UnknownCase(Exception):

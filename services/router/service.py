@@ -8,7 +8,7 @@ from sqlalchemy import text
 from services.router.api import Centre, router
 from services.router.clockwork import PAUSE_SECONDS, clock_step
 from services.router.dispatching import Rules
-from services.router.handling import caller_handler, classified_handler
+from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
 from services.router.policy import POLICY_DIRECTORY, load_policy
 from services.router.queues import QueueWatch
 from shared.calendar import SHANGHAI, days_to_horizon, load_calendar
@@ -59,7 +59,7 @@ def build(runtime: Runtime) -> Parts:
         state=Centre(database, rules, QueueWatch(database), relay),
         subscriptions=[
             Subscription("router.cases", (CLASSIFICATIONS,), classified_handler(rules)),
-            Subscription("router.callers", (TICKETS,), caller_handler(rules)),
+            Subscription("router.callers", (TICKETS,), caller_handler(rules), CALLERS_WORDS),
         ],
         tasks=[clockwork],
         measure=measure,

@@ -22,6 +22,9 @@ from shared.bus import BusUnavailable, PartitionLost, Received, Record
 
 REBALANCE_SECONDS: Final = 1.0
 MAX_POLL_RECORDS: Final = 500
+GATHER_SECONDS: Final = 0.03
+"""How long records gather after a small batch: the first is delivered at once, but handling a
+batch costs a transaction however small it is."""
 MEMBER_LOCK: Final = 0x686F
 """First half of the two-part advisory lock by which a member proves that it lives."""
 
@@ -241,6 +244,7 @@ class EmbeddedConsumer:
         self._topics = list(topics)
         self._positions: dict[Partition, int] = {}
         self._next_rebalance = 0.0
+        self._gathered_at = 0.0
         connection.execute(NOTICE_DEATH)
         row = connection.execute("SELECT nextval('member_number')").fetchone()
         assert row is not None
@@ -255,11 +259,14 @@ class EmbeddedConsumer:
     def poll(self, timeout: float) -> Sequence[Received]:
         deadline = time.monotonic() + timeout
         with _reachable():
+            time.sleep(max(0.0, min(deadline, self._gathered_at) - time.monotonic()))
             while True:
                 self._rebalance_when_due()
                 records = self._fetch()
                 left = deadline - time.monotonic()
                 if records or left <= 0:
+                    few = 0 < len(records) < MAX_POLL_RECORDS // 2
+                    self._gathered_at = time.monotonic() + GATHER_SECONDS if few else 0.0
                     return records
                 wait = min(left, max(0.0, self._next_rebalance - time.monotonic()))
                 for _ in self._connection.notifies(timeout=wait, stop_after=1):
