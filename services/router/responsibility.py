@@ -16,14 +16,12 @@ The rules, in their order (handbook sections 3, 4 and 6, and the worked scenario
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
-from zoneinfo import ZoneInfo
 
 from services.router.desks import CITY_HOTLINE, DISCIPLINE, GRID_CENTRE, HOTLINE_OFFICE
 from services.router.place import names_unregistered
 from services.router.policy import STREET, Limit, Policy, Responsibility
+from shared.calendar import SHANGHAI
 from shared.events import Certainty, Disposition, Place, Priority, is_emergency
-
-SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 
 REDIRECT_LEAF: Final = "other.non_jurisdiction"
 """Whose limits a redirected ticket has: told within 30 minutes, with the reason."""
