@@ -44,27 +44,42 @@ class Worklist:
 
     def take(self, event_id: str, item: dict[str, Any]) -> bool:
         """Whether this record says something new; the list then follows it."""
-        number, seq = item["number"], item["seq"]
-        if event_id in self._handled or seq <= self._seqs.get(number, 0):
+        entry, seq = entry_of(item), item["seq"]
+        if event_id in self._handled or seq <= self._seqs.get(entry, 0):
             return False
         self._handled.add(event_id)
-        self._seqs[number] = seq
+        self._seqs[entry] = seq
         if item["open"]:
-            self.open[number] = item
+            self.open[entry] = item
         else:
-            self.open.pop(number, None)
+            self.open.pop(entry, None)
         return True
+
+
+def entry_of(item: dict[str, Any]) -> str:
+    """What an item is about: a whistle where it carries one, else the ticket itself."""
+    whistle = item.get("whistle")
+    return str(whistle["number"] if whistle else item["number"])
+
+
+def clocks_of(item: dict[str, Any]) -> list[dict[str, Any]]:
+    """The clocks of an item: the case's, or those a whistle has for this unit."""
+    whistle = item.get("whistle")
+    holders = [item["case"]]
+    if whistle:
+        holders = [called for called in whistle["units"] if called["unit"] == item["unit"]]
+    return [clock for holder in holders for clock in holder.get("clocks", ())]
 
 
 def lines(item: dict[str, Any]) -> Iterator[str]:
     """What a person at the unit wants to see of an item."""
     case, ticket = item["case"], item["ticket"]
     if not item["open"]:
-        yield f"{item['number']}  已不在本单位队列（{item['reason']}）"
+        yield f"{entry_of(item)}  已不在本单位队列（{item['reason']}）"
         return
-    yield f"{item['number']}  {case['priority']}  {item['role']}  {item['reason']}  {case['leaf']}"
+    yield f"{entry_of(item)}  {case['priority']}  {item['role']}  {item['reason']}  {case['leaf']}"
     yield f"    {ticket['text']}"
-    for clock in case.get("clocks", ()):
+    for clock in clocks_of(item):
         if not clock.get("stopped_at") and not clock.get("cancelled"):
             yield f"    {clock['kind']} 截止 {clock['due_at']}"
 

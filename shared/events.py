@@ -85,7 +85,7 @@ class Disposition(StrEnum):
 
 
 class CaseState(StrEnum):
-    """States of a case (handbook section 5); `services/router/case_states.py` moves between."""
+    """States of a case (handbook section 5); `services/router/cases/states.py` moves between."""
 
     MANUAL_DISPATCH = "manual_dispatch"
     AWAITING_INFO = "awaiting_info"
@@ -98,6 +98,8 @@ class CaseState(StrEnum):
     SUSPENDED = "suspended"
     REPLIED = "replied"
     CALLBACK_PENDING = "callback_pending"
+    SPLIT = "split"
+    MERGED = "merged"
     CLOSED = "closed"
 
 
@@ -109,11 +111,57 @@ class CalendarName(StrEnum):
 
 
 class ClockKind(StrEnum):
-    """What a clock measures: signing for the ticket, first contact, resolution."""
+    """What a clock measures.
+
+    Of a case: signing for the ticket, first contact, resolution; and what must not wait in
+    silence: a desk's decision, telling whoever takes a redirected ticket, a ruling, the
+    review of a suspended case, verification, the call-back. Of a whistle: the written
+    signature, the grid centre's check, and for each called unit acknowledging, arriving
+    and handling.
+    """
 
     ACCEPT = "accept"
     CONTACT = "contact"
     RESOLVE = "resolve"
+    DECIDE = "decide"
+    HAND_OVER = "hand_over"
+    RULE = "rule"
+    REVIEW = "review"
+    VERIFY = "verify"
+    CALL_BACK = "call_back"
+    SIGN = "sign"
+    CHECK = "check"
+    ACKNOWLEDGE = "acknowledge"
+    ARRIVE = "arrive"
+    HANDLE = "handle"
+
+
+class WhistleKind(StrEnum):
+    """应急处置哨, 综合执法哨, 群众诉求哨, 重点工作哨 (handbook section 2)."""
+
+    EMERGENCY = "emergency"
+    JOINT_ENFORCEMENT = "joint_enforcement"
+    PUBLIC_DEMAND = "public_demand"
+    KEY_TASK = "key_task"
+
+
+class WhistleState(StrEnum):
+    """States of a whistle; `services/router/whistles/states.py` moves between them."""
+
+    PROPOSED = "proposed"
+    SIGNED = "signed"
+    REJECTED = "rejected"
+    DISPATCHED = "dispatched"
+    HANDLED = "handled"
+    CONFIRMED = "confirmed"
+    CLOSED = "closed"
+
+
+class Regime(StrEnum):
+    """旧楼区长效管理, or 物业小区: the two property regimes (handbook section 1)."""
+
+    OLD_BUILDING = "old_building"
+    MANAGED = "managed"
 
 
 class Satisfaction(StrEnum):
@@ -139,7 +187,10 @@ class Location(Payload):
 
 
 class Ticket(Payload):
-    """A ticket as the other services see it: redacted, without its caller."""
+    """A ticket as the other services see it: redacted, without its caller.
+
+    A ticket split off another names its `parent` and the leaf a person gave its `demand`.
+    """
 
     number: str
     version: int
@@ -154,6 +205,8 @@ class Ticket(Payload):
     occurred_at: AwareDatetime | None = None
     confidential: bool = False
     round: int = 0
+    parent: str | None = None
+    demand: str | None = None
 
 
 class TicketReceived(Payload):
@@ -249,12 +302,20 @@ class Classification(Payload):
 
 
 class Place(Payload):
-    """Where a ticket is: names for people, slugs and 12-digit codes for machines."""
+    """Where a ticket is: names for people, slugs and 12-digit codes for machines.
+
+    `point` is an enclave point (飞地), `enclave` its class and `facility_owner` the unit
+    that owns its pipes and roads; `regime` is the compound's, where the register knows it.
+    """
 
     district: str | None = None
     street: str | None = None
     community: str | None = None
     certainty: Certainty
+    point: str | None = None
+    enclave: str | None = None
+    facility_owner: str | None = None
+    regime: Regime | None = None
     reasons: tuple[str, ...] = ()
 
 
@@ -282,7 +343,11 @@ class ClockView(Payload):
 class Case(Payload):
     """A case as it stands after an event: every case event carries the whole of it.
 
-    `lead_unit` has the case; while nobody has it, `desk` decides or asks.
+    `lead_unit` has the case; while nobody has it, `desk` decides or asks. `demands` are
+    those of a call that holds several, proposed to be split; `children` the tickets it was
+    split into, `parent` the ticket it was split off. `incident` (同一事件) groups cases of
+    one event, and `merged_into` is the case that is worked for all of them.
+    `suggested_whistle` is the kind a street would blow if it cannot do it alone.
     """
 
     number: str
@@ -303,13 +368,27 @@ class Case(Payload):
     reasons: tuple[str, ...] = ()
     policy_version: str
     calendar_version: str
+    demands: tuple[Demand, ...] = ()
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    incident: str | None = None
+    merged_into: str | None = None
+    suggested_whistle: WhistleKind | None = None
+
+
+class SplitTicket(Payload):
+    """A ticket to be made of one demand of another."""
+
+    number: str
+    leaf: str
+    text: str
 
 
 class CaseEvent(Payload):
     """A fact about a case; the event type names it, `case` is the state after it.
 
     `actor` is a token's subject or `system`; `detail` holds what the fact adds,
-    such as the reason code of a return.
+    such as the reason code of a return; `split` the tickets a split makes.
     """
 
     case: Case
@@ -317,11 +396,105 @@ class CaseEvent(Payload):
     unit: str | None = None
     note: str = ""
     detail: Mapping[str, str] = Field(default_factory=dict)
+    split: tuple[SplitTicket, ...] = ()
+    at: AwareDatetime
+
+
+class UnitScore(Payload):
+    """What the street says of a called unit: in time, right person, solved."""
+
+    in_time: bool
+    right_person: bool
+    solved: bool
+    note: str = ""
+
+
+class StreetScore(Payload):
+    """What the grid centre says of the street's whistle: necessary, complete."""
+
+    necessary: bool
+    complete: bool
+    note: str = ""
+
+
+class WhistleUnit(Payload):
+    """One called unit of a whistle: what it did and when, its own clocks, its score.
+
+    `unsolved_by_citizen`: the call-back said that it is not solved, whatever the score.
+    """
+
+    unit: str
+    lead: bool
+    called_at: AwareDatetime | None = None
+    acknowledged_at: AwareDatetime | None = None
+    arrived_at: AwareDatetime | None = None
+    handled_at: AwareDatetime | None = None
+    note: str = ""
+    clocks: tuple[ClockView, ...] = ()
+    score: UnitScore | None = None
+    unsolved_by_citizen: bool = False
+
+
+class Whistle(Payload):
+    """A whistle (吹哨) as it stands after an event; every whistle event carries all of it.
+
+    `street` blew it: the street of the place, or the grid centre where there is none.
+    `signer` signed it, `signer_title` is the office they hold. `missing` are the mandatory
+    fields for which the grid centre rejected it. `clocks` are those of the signature and
+    of the check; each unit's own stand with the unit.
+    """
+
+    number: str
+    ticket_number: str
+    version: int
+    kind: WhistleKind
+    state: WhistleState
+    street: str
+    place: Place
+    site: str = ""
+    evidence: str = ""
+    done_so_far: str = ""
+    action: str = ""
+    basis: str = ""
+    contact: str = ""
+    cross_district: bool = False
+    in_progress: bool = False
+    confidential: bool = False
+    appointed_at: AwareDatetime | None = None
+    blown_by: str
+    blown_at: AwareDatetime
+    signer: str | None = None
+    signer_title: str = ""
+    signed_at: AwareDatetime | None = None
+    missing: tuple[str, ...] = ()
+    units: tuple[WhistleUnit, ...] = ()
+    clocks: tuple[ClockView, ...] = ()
+    score: StreetScore | None = None
+    flags: tuple[str, ...] = ()
+    policy_version: str
+    calendar_version: str
+
+
+class WhistleEvent(Payload):
+    """A fact about a whistle; the event type names it, `whistle` is the state after it.
+
+    `concerns` is the called unit the fact is about, where it is about one.
+    """
+
+    whistle: Whistle
+    actor: str
+    unit: str | None = None
+    concerns: str | None = None
+    note: str = ""
+    detail: Mapping[str, str] = Field(default_factory=dict)
     at: AwareDatetime
 
 
 class QueueItem(Payload):
-    """One ticket in one unit's queue, as it stands now.
+    """One ticket in one unit's queue, as it stands now, or one whistle on that ticket.
+
+    An item with a `whistle` is an entry of its own, beside the ticket's: a reader keeps
+    entries by the whistle's number where there is one, else by the ticket's.
 
     `seq` rises with every change of that unit's queue: a reader that has seen `seq`
     asks for what comes after it. `open` turns false when the unit has no more to do.
@@ -335,6 +508,7 @@ class QueueItem(Payload):
     reason: str
     ticket: Ticket
     case: Case
+    whistle: Whistle | None = None
     at: AwareDatetime
 
 
@@ -410,11 +584,41 @@ class CaseFact(StrEnum):
     OVERDUE = "overdue"
     ESCALATED = "escalated"
     REOPENED = "reopened"
+    HANDED_OVER = "handed_over"
+    SPLIT = "split"
+    GROUPED = "grouped"
+    MERGED = "merged"
+    UNMERGED = "unmerged"
     CLOSED = "closed"
 
     @property
     def event_type(self) -> str:
         return f"hotline.case.{self.value}.v1"
+
+
+class WhistleFact(StrEnum):
+    """What can happen to a whistle; the event type is `hotline.whistle.<fact>.v1`."""
+
+    BLOWN = "blown"
+    AMENDED = "amended"
+    SIGNED = "signed"
+    DISPATCHED = "dispatched"
+    REJECTED = "rejected"
+    ACKNOWLEDGED = "acknowledged"
+    ARRIVED = "arrived"
+    HANDLED = "handled"
+    CONFIRMED = "confirmed"
+    NOT_CONFIRMED = "not_confirmed"
+    SCORED = "scored"
+    REMINDED = "reminded"
+    URGED = "urged"
+    OVERDUE = "overdue"
+    ESCALATED = "escalated"
+    CLOSED = "closed"
+
+    @property
+    def event_type(self) -> str:
+        return f"hotline.whistle.{self.value}.v1"
 
 
 PAYLOADS: Final[Mapping[str, type[Payload]]] = {
@@ -429,6 +633,7 @@ PAYLOADS: Final[Mapping[str, type[Payload]]] = {
     QUEUE_CHANGED: QueueItem,
     DEAD_LETTERED: DeadLetter,
     **{fact.event_type: CaseEvent for fact in CaseFact},
+    **{fact.event_type: WhistleEvent for fact in WhistleFact},
 }
 
 

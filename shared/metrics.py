@@ -144,6 +144,23 @@ SUBMISSION_TO_QUEUE_SECONDS: Final = Histogram(
 CASE_COMMANDS: Final = Counter(
     "hotline_case_commands_total", "Commands on cases by result.", ["command", "result"]
 )
+WHISTLE_COMMANDS: Final = Counter(
+    "hotline_whistle_commands_total", "Commands on whistles by result.", ["command", "result"]
+)
+WHISTLES_OPEN: Final = Gauge(
+    "hotline_whistles", "Open whistles by kind and state.", ["kind", "state"]
+)
+STREET_TICKETS: Final = Gauge(
+    "hotline_street_tickets",
+    "Tickets of the last 30 days by the street of their place.",
+    ["street"],
+)
+STREET_WHISTLES: Final = Gauge(
+    "hotline_street_whistles", "Whistles of the last 30 days that a street has signed.", ["street"]
+)
+INCIDENT_CLUSTERS: Final = Counter(
+    "hotline_incident_clusters_total", "Events that have become clusters of tickets."
+)
 CASES_OPEN: Final = Gauge("hotline_cases", "Cases by state.", ["state"])
 QUEUE_OPEN: Final = Gauge("hotline_queue_open", "Open tickets in a unit's queue.", ["unit"])
 CLOCKS_FIRED: Final = Counter(

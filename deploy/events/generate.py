@@ -27,6 +27,7 @@ TOPICS: Final[Mapping[str, tuple[str, str, str]]] = {
     "hotline.ticket.": (TICKETS, "intake", "what citizens say through intake"),
     "hotline.classification.": (CLASSIFICATIONS, "classifier", "what tickets are about"),
     "hotline.case.": (CASES, "router", "what happens to cases"),
+    "hotline.whistle.": (WHISTLES, "router", "what happens to whistles"),
     "hotline.queue.": (QUEUE_PREFIX + "{unit}", "router", "what one unit has to do now"),
     "hotline.deadletter.": (DEADLETTER, "every consumer", "messages that could not be handled"),
 }
