@@ -1,21 +1,39 @@
-"""From a classification to a routing: place, responsibility and limits in one decision."""
+"""From a classification to a routing: place, responsibility, flags, limits in one decision."""
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from typing import Final
 
 from services.router import responsibility
-from services.router.case_records import CaseRecord, Limits, Routing, Terms
-from services.router.place import resolve
-from services.router.policy import Limit, Policy
+from services.router.cases.records import CaseRecord, Limits, Routing, Terms
+from services.router.cases.states import Flag
+from services.router.places.names import normalised
+from services.router.places.resolver import names_unregistered, resolve
+from services.router.policy.flag_words import flags_said
+from services.router.policy.loading import Limit, Policy
+from services.router.whistles.suggestion import Situation, Suggestion, suggest
 from shared.calendar import SHANGHAI, Calendar, parse_limit
-from shared.events import Category, Classification, Disposition, Location, Place, Priority
+from shared.events import (
+    Category,
+    Certainty,
+    Classification,
+    Demand,
+    Disposition,
+    Location,
+    Place,
+    Priority,
+    Regime,
+    Ticket,
+)
 from shared.taxonomy import load_taxonomy
 
 EXTENSION: Final = parse_limit("5wd")
 """By how much a granted extension moves the deadline: proposal, handbook section 4."""
 
 CALLED_OUT: Final = (Disposition.DISPATCH, Disposition.TRANSFER_EMERGENCY)
+
+FROM_PARENT: Final = "沿用主单地点"
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +46,11 @@ class Rules:
 
 @dataclass(frozen=True, slots=True)
 class Matter:
-    """What is to be routed."""
+    """What is to be routed.
+
+    `demands` are the demands of a call that may hold several; `fallback` is the place of
+    the ticket this one was split off, for words that name none.
+    """
 
     text: str
     address: str | None
@@ -37,26 +59,46 @@ class Matter:
     priority: Priority
     accused_unit: str | None
     abstained: bool
+    demands: tuple[Demand, ...] = ()
+    fallback: Place | None = None
 
 
-def matter_of(classification: Classification) -> Matter:
-    """The matter of a classified ticket; a title may name the place too."""
-    ticket = classification.ticket
+def matter_of(classification: Classification, fallback: Place | None = None) -> Matter:
+    """The matter of a classified ticket."""
+    matter = matter_of_ticket(classification.ticket, classification.leaf, classification.priority)
+    return replace(
+        matter,
+        abstained=classification.abstained,
+        demands=classification.demands,
+        fallback=fallback,
+    )
+
+
+def matter_of_ticket(
+    ticket: Ticket, leaf: str, priority: Priority, fallback: Place | None = None
+) -> Matter:
+    """The matter of a ticket whose leaf is settled; a title may name the place too."""
     text = ticket.text if ticket.title is None else f"{ticket.title}\n{ticket.text}"
     return Matter(
         text=text,
         address=ticket.address,
         location=ticket.location,
-        leaf=classification.leaf,
-        priority=classification.priority,
+        leaf=leaf,
+        priority=priority,
         accused_unit=ticket.accused_unit,
-        abstained=classification.abstained,
+        abstained=False,
+        fallback=fallback,
     )
 
 
 def locate(policy: Policy, matter: Matter) -> Place:
-    """Where the matter is."""
-    return resolve(policy.gazetteer, matter.text, matter.address, matter.location)
+    """Where the matter is: by its own words, or where they name no place by its fallback."""
+    place = resolve(policy.gazetteer, matter.text, matter.address, matter.location)
+    silent = place.certainty is Certainty.UNKNOWN and not names_unregistered(place)
+    if matter.fallback is None or not silent:
+        return place
+    reasons = tuple(dict.fromkeys((*matter.fallback.reasons, FROM_PARENT)))
+    return matter.fallback.model_copy(update={"reasons": reasons})
 
 
 def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
@@ -72,6 +114,11 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
         at=at,
     )
     called = decided.disposition in CALLED_OUT
+    said = dict(flags_said(policy.flag_words, normalised(matter.text)))
+    demands = matter.demands if len({demand.leaf for demand in matter.demands}) > 1 else ()
+    split = {Flag.SPLIT_PROPOSED: _splits(demands)} if demands else {}
+    flags = frozenset((*decided.flags, *said, *split))
+    whistle = _suggested(policy, decided, matter.priority, place, flags)
     return Routing(
         disposition=decided.disposition,
         priority=matter.priority,
@@ -79,12 +126,41 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
         category=category_of(matter.leaf),
         place=place,
         limits=_limits(decided.limits),
+        waits=policy.waits,
         lead_unit=decided.lead_unit if called else None,
         desk=None if called else decided.lead_unit,
         assist_units=decided.assist_units,
-        flags=frozenset(decided.flags),
-        reasons=decided.reasons,
+        flags=flags,
+        reasons=(
+            *decided.reasons,
+            *split.values(),
+            *said.values(),
+            *((whistle.reason,) if whistle else ()),
+        ),
+        demands=demands,
+        suggested_whistle=whistle.kind if whistle else None,
     )
+
+
+def _splits(demands: Sequence[Demand]) -> str:
+    names = dict.fromkeys(load_taxonomy()[demand.leaf].name for demand in demands)
+    return f"一次来电有{len(demands)}项诉求（{'、'.join(names)}），建议分单"
+
+
+def _suggested(
+    policy: Policy,
+    decided: responsibility.Routing,
+    priority: Priority,
+    place: Place,
+    flags: frozenset[str],
+) -> Suggestion | None:
+    """The whistle to suggest for what is the district's to handle."""
+    elsewhere = place.certainty is Certainty.OUTSIDE
+    if elsewhere or decided.disposition is Disposition.REDIRECT_OUT:
+        return None
+    streets = policy.gazetteer.street_names
+    departments = [unit for unit in decided.assist_units if unit not in streets]
+    return suggest(Situation(priority, flags, decided.lead_unit in streets, len(departments)))
 
 
 def category_of(leaf: str) -> Category:
@@ -92,15 +168,21 @@ def category_of(leaf: str) -> Category:
     return load_taxonomy()[leaf].category
 
 
-def terms_for(rules: Rules, leaf: str, priority: Priority, now: datetime) -> Terms:
-    """The policy in force for a case that has, after a command, this leaf and priority."""
+def terms_for(
+    rules: Rules, leaf: str, priority: Priority, now: datetime, regime: Regime | None = None
+) -> Terms:
+    """The policy in force for a case that has, after a command, this leaf and priority.
+
+    `regime` is that of its place.
+    """
     day = now.astimezone(SHANGHAI).date()
-    limits = rules.policy.limits(rules.policy.responsible(leaf, day), priority)
+    limits = rules.policy.limits(rules.policy.responsible(leaf, day, regime), priority)
     return Terms(
         policy_version=rules.policy.version,
         limits=_limits(limits),
         extension=EXTENSION,
         units=valid_units(rules.policy, day),
+        waits=rules.policy.waits,
     )
 
 
@@ -111,7 +193,7 @@ def valid_units(policy: Policy, day: date) -> frozenset[str]:
 
 def same_terms(rules: Rules, case: CaseRecord, now: datetime) -> Terms:
     """The policy in force for a case as it is."""
-    return terms_for(rules, case.leaf, case.priority, now)
+    return terms_for(rules, case.leaf, case.priority, now, case.place.regime)
 
 
 def _limits(limits: tuple[Limit, ...]) -> Limits:

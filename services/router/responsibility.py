@@ -10,7 +10,9 @@ The rules, in their order (handbook sections 3, 4 and 6, and the worked scenario
 5. A community that moved to another district is never refused without a person.
 6. Without a street: P1 goes to its department or to a person, never back to the caller; a
    leaf that needs no place goes on; a place no register knows goes to a person; else we ask.
-7. Else the table decides.
+7. Else the table decides, by the compound's regime where that has a row of its own (旧楼区
+   长效管理, 物业小区). For roads, lights, drains and greenery at a point whose facilities
+   another unit owns, that owner leads and the street assists (先看设施权属).
 """
 
 from dataclasses import dataclass, replace
@@ -18,10 +20,10 @@ from datetime import date, datetime
 from typing import Final
 
 from services.router.desks import CITY_HOTLINE, DISCIPLINE, GRID_CENTRE, HOTLINE_OFFICE
-from services.router.place import names_unregistered
-from services.router.policy import STREET, Limit, Policy, Responsibility
+from services.router.places.resolver import names_unregistered
+from services.router.policy.loading import STREET, Limit, Policy, Responsibility
 from shared.calendar import SHANGHAI
-from shared.events import Certainty, Disposition, Place, Priority, is_emergency
+from shared.events import Certainty, Disposition, Place, Priority, Regime, is_emergency
 
 REDIRECT_LEAF: Final = "other.non_jurisdiction"
 """Whose limits a redirected ticket has: told within 30 minutes, with the reason."""
@@ -29,6 +31,9 @@ REDIRECT_LEAF: Final = "other.non_jurisdiction"
 FLAG_TRANSFERRED: Final = "jurisdiction_transferred"
 FLAG_UNREGISTERED: Final = "place_not_in_register"
 FLAG_ACCUSED: Final = "accused_excluded"
+FLAG_FACILITY: Final = "facility_owner"
+
+REGIME_NAMES: Final = {Regime.OLD_BUILDING: "旧楼区", Regime.MANAGED: "物业小区"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,7 +55,10 @@ class Routing:
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What is to be decided, with the table's row for it and the street in force."""
+    """What is to be decided, with the table's row for it and the street in force.
+
+    `owner` owns the facilities of the place, where the matter is about facilities.
+    """
 
     policy: Policy
     row: Responsibility
@@ -58,6 +66,7 @@ class Question:
     priority: Priority
     place: Place
     street: str | None
+    owner: str | None
     accused: str | None
     abstained: bool
 
@@ -67,8 +76,21 @@ class Question:
 
     @property
     def lead(self) -> str | None:
-        """The table's lead, None where it is a street and the street is unknown."""
+        """Who leads by ownership or by the table, None where that is an unknown street."""
+        if self.owner is not None:
+            return self.owner
         return self.street if self.row.lead == STREET else self.row.lead
+
+    @property
+    def assistants(self) -> tuple[str | None, ...]:
+        """Those of the table; behind an owner the street first, and the lead it went before.
+
+        Who owns what is settled afterwards: in danger the table's lead comes all the same.
+        """
+        named = self.row.assist
+        if self.owner is not None:
+            named = (STREET, self.row.lead, *named)
+        return tuple(self.street if slug == STREET else slug for slug in named)
 
     @property
     def accused_unknown(self) -> bool:
@@ -107,13 +129,15 @@ def decide(
     Deterministic and total for every leaf of the taxonomy; raises PolicyError for any other.
     """
     day = at.astimezone(SHANGHAI).date()
+    row = policy.responsible(leaf, day, place.regime)
     asked = Question(
         policy=policy,
-        row=policy.responsible(leaf, day),
+        row=row,
         day=day,
         priority=priority,
         place=place,
-        street=place.street if place.street in policy.units else None,
+        street=_in_force(policy, place.street, day),
+        owner=_in_force(policy, place.facility_owner, day) if row.facility else None,
         accused=accused_unit,
         abstained=abstained,
     )
@@ -172,8 +196,7 @@ def _dispatch(asked: Question) -> Routing:
     unsure = asked.place.certainty is Certainty.AMBIGUOUS and asked.street is not None
     why = ("街道已明，社区待核实",) if unsure else ()
     if asked.accused != lead:
-        reason = f"“{asked.row.leaf_name}”由{_name(asked, lead)}主责"
-        return _called(asked, Disposition.DISPATCH, lead, *why, reason)
+        return _called(asked, Disposition.DISPATCH, lead, *why, _leads(asked, lead))
     if asked.emergency:
         return _manual(
             asked, GRID_CENTRE, "主责单位即被投诉单位：险情由网格中心另行指派", excluded=True
@@ -199,7 +222,7 @@ def _transfer_emergency(asked: Question, reason: str) -> Routing:
     if lead is None or lead == asked.accused or asked.accused_unknown:
         lead, reasons = _desk(asked, GRID_CENTRE), (reason, "由网格中心统筹指派")
     else:
-        reasons = (reason, f"“{asked.row.leaf_name}”由{_name(asked, lead)}主责")
+        reasons = (reason, _leads(asked, lead))
     return _called(asked, Disposition.TRANSFER_EMERGENCY, lead, *reasons)
 
 
@@ -228,15 +251,31 @@ def _manual(asked: Question, desk: str, reason: str, *, excluded: bool = False) 
 
 
 def _called(asked: Question, disposition: Disposition, lead: str, *reasons: str) -> Routing:
-    """Units are called: the lead, and the table's assistants except lead and accused."""
-    named = [asked.street if slug == STREET else slug for slug in asked.row.assist]
+    """Units are called: the lead, and the assistants except lead and accused."""
+    named = asked.assistants
     assist = [slug for slug in named if slug not in (None, lead, asked.accused)]
     excluded = asked.accused is not None and asked.accused in (asked.lead, *named)
+    flags = {FLAG_ACCUSED: excluded, FLAG_FACILITY: lead == asked.owner}
     return replace(
         _routing(asked, disposition, lead, *reasons),
         assist_units=tuple(dict.fromkeys(slug for slug in assist if slug)),
-        flags=(FLAG_ACCUSED,) if excluded else (),
+        flags=tuple(flag for flag, holds in flags.items() if holds),
     )
+
+
+def _leads(asked: Question, lead: str) -> str:
+    """Why this unit leads."""
+    if lead == asked.owner:
+        place = asked.place.point or "此处"
+        return f"先看设施权属：“{place}”的设施归{_name(asked, lead)}，由其主责，属地街道协办"
+    regime = f"在{REGIME_NAMES[asked.row.regime]}" if asked.row.regime else ""
+    return f"“{asked.row.leaf_name}”{regime}由{_name(asked, lead)}主责"
+
+
+def _in_force(policy: Policy, slug: str | None, day: date) -> str | None:
+    """The unit if it is there on that day, else None."""
+    unit = policy.units.get(slug or "")
+    return slug if unit is not None and unit.holds(day) else None
 
 
 def _routing(asked: Question, disposition: Disposition, lead: str, *reasons: str) -> Routing:

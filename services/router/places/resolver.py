@@ -12,10 +12,10 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from services.router.gazetteer import HOME_DISTRICT, Entry, Gazetteer, Kind, Mention
-from services.router.place_names import normalised
-from services.router.place_numbers import house_number
-from services.router.place_unregistered import unregistered_name
+from services.router.places.gazetteer import HOME_DISTRICT, Entry, Gazetteer, Kind, Mention
+from services.router.places.names import normalised
+from services.router.places.numbers import house_number
+from services.router.places.unregistered import unregistered_name
 from shared.events import Certainty, Location, Place
 
 UNREGISTERED: Final = "提到的地名不在登记册："
@@ -245,11 +245,16 @@ def _ours(gazetteer: Gazetteer, said: Evidence) -> Place:
         certainty = Certainty.EXACT
     else:
         certainty = Certainty.STREET
+    regime, point = gazetteer.added_to((words for words, _ in said.firm), street or "")
     return Place(
         district=HOME_DISTRICT,
         street=street,
         community=communities.pop() if certainty is Certainty.EXACT else None,
         certainty=certainty,
+        point=point.point,
+        enclave=point.enclave,
+        facility_owner=point.facility_owner,
+        regime=regime,
         reasons=reasons,
     )
 

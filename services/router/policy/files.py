@@ -1,7 +1,7 @@
 """Reading the policy's tables: every fault is a sentence with its file and line."""
 
 import csv
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -11,6 +11,8 @@ from shared.calendar import LimitError, parse_limit
 from shared.events import CalendarName
 
 SEPARATOR: Final = "|"
+MOST_DIGITS: Final = 9
+"""Of a whole number in a table."""
 
 
 class PolicyError(Exception):
@@ -78,7 +80,7 @@ class Row:
     def number(self, column: str) -> int:
         """The cell as a whole number."""
         value = self.required(column)
-        if not (value.isascii() and value.isdigit()):
+        if not (value.isascii() and value.isdigit() and len(value) <= MOST_DIGITS):
             raise self.error(f"“{value}”不是整数")
         return int(value)
 
@@ -91,25 +93,41 @@ def read_table(path: Path, columns: tuple[str, ...]) -> tuple[Row, ...]:
     """
     try:
         content = path.read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         raise PolicyError(path.name, 0, "文件不存在") from None
+    except OSError as error:
+        raise PolicyError(path.name, 0, f"读不了（{error.strerror}）") from None
     except UnicodeDecodeError:
         raise PolicyError(path.name, 0, "不是UTF-8编码") from None
-    reader = csv.reader(content.splitlines())
-    header = tuple(next(reader, []))
-    if header != columns:
-        raise PolicyError(path.name, 1, f"表头应为{','.join(columns)}")
     rows: list[Row] = []
-    for cells in reader:
-        if not any(cell.strip() for cell in cells):
-            continue
-        if len(cells) != len(columns):
-            raise PolicyError(
-                path.name, reader.line_num, f"应有{len(columns)}列，实有{len(cells)}列"
-            )
-        stripped = (cell.strip() for cell in cells)
-        rows.append(Row(path.name, reader.line_num, dict(zip(columns, stripped, strict=True))))
+    for row in parse_table(path.name, content, columns):
+        if isinstance(row, PolicyError):
+            raise row
+        rows.append(row)
     return tuple(rows)
+
+
+def parse_table(file: str, content: str, columns: tuple[str, ...]) -> Iterator[Row | PolicyError]:
+    """The rows of a table, and in place of a row with too few or too many cells its fault.
+
+    Raises PolicyError where the header is not exactly `columns` or the file is no CSV.
+    """
+    reader = csv.reader(content.splitlines())
+    try:
+        header = tuple(cell.strip() for cell in next(reader, []))
+        if header != columns:
+            raise PolicyError(file, 1, f"表头应为{','.join(columns)}")
+        for cells in reader:
+            if not any(cell.strip() for cell in cells):
+                continue
+            if len(cells) != len(columns):
+                reason = f"应有{len(columns)}列，实有{len(cells)}列"
+                yield PolicyError(file, reader.line_num, reason)
+                continue
+            stripped = (cell.strip() for cell in cells)
+            yield Row(file, reader.line_num, dict(zip(columns, stripped, strict=True)))
+    except csv.Error:
+        raise PolicyError(file, reader.line_num, "不是CSV表格") from None
 
 
 def refuse_duplicates(rows: Iterable[Row], *columns: str) -> None:

@@ -15,17 +15,23 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
+from services.router.cases.records import Waits
 from services.router.desks import DESKS
-from services.router.gazetteer import Gazetteer
-from services.router.policy_files import (
+from services.router.places.gazetteer import Gazetteer
+from services.router.policy.files import (
     PolicyError,
     Row,
     calendar_of,
     read_table,
     refuse_duplicates,
 )
-from services.router.policy_registers import load_gazetteer
-from shared.events import CalendarName, ClockKind, Disposition, Priority
+from services.router.policy.flag_words import FlagWord, load_flag_words
+from services.router.policy.places import regime_of
+from services.router.policy.registers import load_gazetteer
+from services.router.policy.units import STREET, Unit, holds, load_units, validity
+from services.router.policy.waits import load_waits
+from services.router.policy.whistle_kinds import WhistleKinds, load_whistle_kinds
+from shared.events import CalendarName, ClockKind, Disposition, Priority, Regime
 from shared.taxonomy import load_taxonomy
 
 __all__ = [
@@ -39,38 +45,20 @@ __all__ = [
     "load_policy",
 ]
 
-POLICY_DIRECTORY: Final = Path(__file__).with_name("policy")
-UNITS: Final = ("slug", "name", "kind", "division_code", "valid_from", "valid_to")
+POLICY_DIRECTORY: Final = Path(__file__).with_name("tables")
 RESPONSIBILITY: Final = (
-    *("leaf", "disposition", "lead", "assist", "needs_place"),
+    *("leaf", "regime", "disposition", "lead", "assist", "needs_place", "facility"),
     *("accept", "contact", "resolve", "valid_from", "valid_to", "source"),
 )
 URGENT_LIMITS: Final = ("priority", "accept", "source")
-UNIT_KINDS: Final = ("street", "department", "centre", "utility", "city")
 DISPOSITIONS: Final = (
     Disposition.DISPATCH,
     Disposition.MANUAL_DISPATCH,
     Disposition.REDIRECT_OUT,
 )
 
-STREET: Final = "street"
-"""Stands in a responsibility row for the street where it happens."""
-
-
-@dataclass(frozen=True, slots=True)
-class Unit:
-    """A street, department, centre or utility that can be responsible."""
-
-    slug: str
-    name: str
-    kind: str
-    division_code: str
-    valid_from: date | None
-    valid_to: date | None
-
-    def holds(self, day: date) -> bool:
-        """Whether the unit exists on a day."""
-        return _holds(self.valid_from, self.valid_to, day)
+LIMITED: Final = (ClockKind.ACCEPT, ClockKind.CONTACT, ClockKind.RESOLVE)
+"""The clocks a leaf's row sets; the waits in between are the same for all."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +75,19 @@ class Responsibility:
     """Who answers for a leaf from one day to another, and by when.
 
     `lead` is a unit's slug or STREET, which may stand among `assist` too. A leaf that does
-    not `needs_place` can be dispatched without knowing where it is.
+    not `needs_place` can be dispatched without knowing where it is. A row with a `regime`
+    goes before the general one where the compound has that regime. `facility`: whoever owns
+    the facilities of a point (设施权属) goes before the lead.
     """
 
     leaf: str
     leaf_name: str
+    regime: Regime | None
     disposition: Disposition
     lead: str
     assist: tuple[str, ...]
     needs_place: bool
+    facility: bool
     limits: tuple[Limit, ...]
     valid_from: date | None
     valid_to: date | None
@@ -108,13 +100,19 @@ class Policy:
     units: Mapping[str, Unit]
     responsibility: Mapping[str, tuple[Responsibility, ...]]
     urgent_accept: Mapping[Priority, Limit]
+    waits: Waits
     gazetteer: Gazetteer
+    flag_words: tuple[FlagWord, ...]
+    whistles: WhistleKinds
     version: str
 
-    def responsible(self, leaf: str, day: date) -> Responsibility:
-        """The row for a leaf on a day. Raises PolicyError for a leaf no row knows."""
+    def responsible(self, leaf: str, day: date, regime: Regime | None = None) -> Responsibility:
+        """The row for a leaf on a day: the regime's own where there is one, else the general.
+
+        Raises PolicyError for a leaf no row knows.
+        """
         for row in self.responsibility.get(leaf, ()):
-            if _holds(row.valid_from, row.valid_to, day):
+            if row.regime in (None, regime) and holds(row.valid_from, row.valid_to, day):
                 return row
         raise PolicyError("responsibility.csv", 0, f"未知的事项“{leaf}”")
 
@@ -133,7 +131,7 @@ def load_policy(directory: Path) -> Policy:
     not valid while a row needs it, a gap or an overlap of validity, a bad limit, a
     duplicate, a missing file or a wrong header.
     """
-    units = _units(directory)
+    units = load_units(directory)
     for slug in DESKS:
         if slug not in units:
             raise PolicyError("units.csv", 0, f"缺少单位“{slug}”")
@@ -142,48 +140,41 @@ def load_policy(directory: Path) -> Policy:
         units=units,
         responsibility=_responsibility(directory, units),
         urgent_accept=_urgent_accept(directory),
+        waits=load_waits(directory),
         gazetteer=load_gazetteer(directory, streets, units.keys()),
+        flag_words=load_flag_words(directory),
+        whistles=load_whistle_kinds(directory),
         version=_version(directory),
     )
-
-
-def _units(directory: Path) -> Mapping[str, Unit]:
-    rows = read_table(directory / "units.csv", UNITS)
-    refuse_duplicates(rows, "slug")
-    refuse_duplicates(rows, "name")
-    units = {}
-    for row in rows:
-        slug = row.required("slug")
-        if slug == STREET:
-            raise row.error(f"“{STREET}”是保留字，不能作单位代号")
-        valid_from, valid_to = _validity(row)
-        units[slug] = Unit(
-            slug=slug,
-            name=row.required("name"),
-            kind=row.known("kind", UNIT_KINDS, "单位类别"),
-            division_code=row.text("division_code"),
-            valid_from=valid_from,
-            valid_to=valid_to,
-        )
-    return MappingProxyType(units)
 
 
 def _responsibility(
     directory: Path, units: Mapping[str, Unit]
 ) -> Mapping[str, tuple[Responsibility, ...]]:
+    """The rows of each leaf, those of a regime before the general ones."""
     leaves = load_taxonomy()
-    by_leaf: dict[str, list[tuple[Row, Responsibility]]] = defaultdict(list)
+    found: dict[tuple[str, Regime | None], list[tuple[Row, Responsibility]]] = defaultdict(list)
     for row in read_table(directory / "responsibility.csv", RESPONSIBILITY):
         leaf = row.known("leaf", leaves, "事项")
-        by_leaf[leaf].append((row, _responsibility_row(row, leaves[leaf].name, units)))
+        entry = _responsibility_row(row, leaves[leaf].name, units)
+        found[leaf, entry.regime].append((row, entry))
     for leaf in leaves:
-        if leaf not in by_leaf:
+        if (leaf, None) not in found:
             raise PolicyError("responsibility.csv", 0, f"事项“{leaf}”没有责任单位")
-    return MappingProxyType({leaf: _without_gap(rows) for leaf, rows in by_leaf.items()})
+    return MappingProxyType(
+        {
+            leaf: tuple(
+                entry
+                for regime in (*Regime, None)
+                for entry in _without_gap(found[leaf, regime], general=regime is None)
+            )
+            for leaf in leaves
+        }
+    )
 
 
 def _responsibility_row(row: Row, leaf_name: str, units: Mapping[str, Unit]) -> Responsibility:
-    valid_from, valid_to = _validity(row)
+    valid_from, valid_to = validity(row)
     lead = row.known("lead", (*units, STREET), "单位")
     assist = row.parts("assist")
     needs_place = row.yes_or_no("needs_place")
@@ -195,17 +186,19 @@ def _responsibility_row(row: Row, leaf_name: str, units: Mapping[str, Unit]) -> 
     if lead == STREET and not needs_place:
         raise row.error("主责为属地街道的事项必须needs_place=yes")
     for slug in {lead, *assist} - {STREET}:
-        if not _covers(units[slug], valid_from, valid_to):
+        if not units[slug].covers(valid_from, valid_to):
             raise row.error(f"单位“{slug}”在此期间无效")
     disposition = Disposition(row.known("disposition", DISPOSITIONS, "处置方式"))
-    limits = tuple(limit for kind in ClockKind if (limit := _limit(row, kind)))
+    limits = tuple(limit for kind in LIMITED if (limit := _limit(row, kind)))
     return Responsibility(
         leaf=row.text("leaf"),
         leaf_name=leaf_name,
+        regime=regime_of(row),
         disposition=disposition,
         lead=lead,
         assist=assist,
         needs_place=needs_place,
+        facility=row.yes_or_no("facility"),
         limits=limits,
         valid_from=valid_from,
         valid_to=valid_to,
@@ -234,12 +227,14 @@ def _urgent_accept(directory: Path) -> Mapping[Priority, Limit]:
     return MappingProxyType(limits)
 
 
-def _without_gap(rows: Collection[tuple[Row, Responsibility]]) -> tuple[Responsibility, ...]:
-    """The rows of one leaf in order of time; PolicyError unless they cover every day once."""
+def _without_gap(
+    rows: Collection[tuple[Row, Responsibility]], *, general: bool
+) -> tuple[Responsibility, ...]:
+    """The rows of one leaf and regime in order of time, each day at most once, without a gap.
+
+    The general rows must cover every day; before and after a regime's rows they hold.
+    """
     ordered = sorted(rows, key=lambda pair: pair[1].valid_from or date.min)
-    row, first = ordered[0]
-    if first.valid_from is not None:
-        raise row.error(f"事项“{first.leaf}”在{first.valid_from}之前没有责任单位")
     for (_, earlier), (row, later) in pairwise(ordered):
         if earlier.valid_to is None or later.valid_from is None:
             raise row.error(f"事项“{later.leaf}”的有效期重叠")
@@ -247,28 +242,13 @@ def _without_gap(rows: Collection[tuple[Row, Responsibility]]) -> tuple[Responsi
             raise row.error(f"事项“{later.leaf}”的有效期重叠")
         if later.valid_from - earlier.valid_to > timedelta(days=1):
             raise row.error(f"事项“{later.leaf}”的有效期有空档")
-    row, last = ordered[-1]
-    if last.valid_to is not None:
-        raise row.error(f"事项“{last.leaf}”在{last.valid_to}之后没有责任单位")
+    if general:
+        (row, first), (last_row, last) = ordered[0], ordered[-1]
+        if first.valid_from is not None:
+            raise row.error(f"事项“{first.leaf}”在{first.valid_from}之前没有责任单位")
+        if last.valid_to is not None:
+            raise last_row.error(f"事项“{last.leaf}”在{last.valid_to}之后没有责任单位")
     return tuple(entry for _, entry in ordered)
-
-
-def _validity(row: Row) -> tuple[date | None, date | None]:
-    valid_from, valid_to = row.day("valid_from"), row.day("valid_to")
-    if valid_from and valid_to and valid_from > valid_to:
-        raise row.error("valid_from晚于valid_to")
-    return valid_from, valid_to
-
-
-def _covers(unit: Unit, first: date | None, last: date | None) -> bool:
-    """Whether the unit is there from the first day to the last, either without end."""
-    return _holds(unit.valid_from, unit.valid_to, first or date.min) and _holds(
-        unit.valid_from, unit.valid_to, last or date.max
-    )
-
-
-def _holds(first: date | None, last: date | None, day: date) -> bool:
-    return (first is None or first <= day) and (last is None or day <= last)
 
 
 def _version(directory: Path) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
-from services.router.place_names import (
+from services.router.places.names import (
     BUILDING,
     NAMED_SUFFIX,
     OFFICIAL_SUFFIX,
@@ -19,6 +19,7 @@ from services.router.place_names import (
     Form,
     Need,
 )
+from shared.events import Regime
 
 HOME_DISTRICT: Final = "南开区"
 
@@ -73,6 +74,20 @@ class Entry:
 
 
 @dataclass(frozen=True, slots=True)
+class Registered:
+    """What the registers add to a name: a compound's regime, or an enclave point (飞地).
+
+    `enclave` is the point's class; `facility_owner` the unit that owns its facilities, which
+    need not be the territorial owner's (handbook section 3).
+    """
+
+    regime: Regime | None = None
+    point: str | None = None
+    enclave: str | None = None
+    facility_owner: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class NumberRange:
     """House numbers `first` to `last` of a road, and the district or street they lie in."""
 
@@ -107,11 +122,16 @@ class Candidates:
 
 @dataclass(frozen=True, slots=True)
 class Gazetteer:
-    """The register, indexed. Build it with `build_gazetteer`."""
+    """The register, indexed. Build it with `build_gazetteer`.
+
+    `registered` holds, for a name as it is said and the street it lies in, what compounds
+    and enclaves add to it.
+    """
 
     index: Mapping[str, tuple[Candidates, ...]]
     roads: Mapping[str, tuple[NumberRange, ...]]
     street_names: Mapping[str, str]
+    registered: Mapping[tuple[str, str], tuple[Registered, ...]]
 
     def mentions(self, text: str) -> list[Mention]:
         """The names in a normalised text, left to right, longest first, never overlapping."""
@@ -127,11 +147,22 @@ class Gazetteer:
                 start = mention.end
         return [mention for mention in found if mention.kind is not Kind.ORDINARY]
 
+    def added_to(self, names: Iterable[str], street: str) -> tuple[Regime | None, Registered]:
+        """The regime and the enclave point of names in a street, unless they contradict."""
+        found = {each for name in names for each in self.registered.get((name, street), ())}
+        regimes = {each.regime for each in found if each.regime}
+        points = [each for each in found if each.point]
+        return (
+            regimes.pop() if len(regimes) == 1 else None,
+            points[0] if len(points) == 1 else Registered(),
+        )
+
 
 def build_gazetteer(
     entries: Iterable[tuple[Entry, Form]],
     roads: Mapping[str, tuple[NumberRange, ...]],
     street_names: Mapping[str, str],
+    registered: Mapping[tuple[str, str], tuple[Registered, ...]],
 ) -> Gazetteer:
     """The index over all entries in all their forms.
 
@@ -149,7 +180,7 @@ def build_gazetteer(
         key: tuple(sorted(bucket, key=lambda c: (-len(c.form.text), strictness[c.form.need])))
         for key, bucket in buckets.items()
     }
-    return Gazetteer(index=index, roads=roads, street_names=street_names)
+    return Gazetteer(index=index, roads=roads, street_names=street_names, registered=registered)
 
 
 def _match(

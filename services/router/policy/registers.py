@@ -1,20 +1,21 @@
 """The gazetteer files of a policy directory, checked and indexed."""
 
 from collections import defaultdict
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from services.router.gazetteer import (
+from services.router.places.gazetteer import (
     HOME_DISTRICT,
     Entry,
     Gazetteer,
     Kind,
     NumberRange,
+    Registered,
     build_gazetteer,
 )
-from services.router.place_names import (
+from services.router.places.names import (
     Alone,
     Form,
     Need,
@@ -26,56 +27,59 @@ from services.router.place_names import (
     short_name,
     stem_forms,
 )
-from services.router.policy_files import Row, read_table, refuse_duplicates
+from services.router.policy.files import Row, read_table, refuse_duplicates
+from services.router.policy.places import (
+    COMPOUNDS,
+    ENCLAVES,
+    ROADS,
+    Registers,
+    compound_of,
+    enclave_of,
+    numbers_of,
+    placed,
+    refuse_overlap,
+)
 
 COMMUNITIES: Final = ("code", "name", "street", "alone")
 OLD_NAMES: Final = ("name", "community", "street", "alone", "note")
-COMPOUNDS: Final = ("name", "community", "street", "source")
-ENCLAVES: Final = ("name", "class", "street", "facility_owner", "source")
 TRANSFERRED: Final = ("name", "old_code", "old_street", "district", "new_street", "note")
 OUTSIDE: Final = ("name", "kind", "district", "street")
 DISTRICTS: Final = ("name", "said")
 STEMS: Final = ("stem", "names", "alone", "note")
-ROADS: Final = ("road", "from", "to", "district", "street", "source")
 LOOKALIKES: Final = ("heard", "meant")
 ORDINARY: Final = ("word", "why")
 
-ENCLAVE_CLASSES: Final = ("城中村", "接壤的插花地", "不接壤的插花地", "责任不清地带")
 HOME_SAID: Final = (HOME_DISTRICT, "南开")
 
 Named = tuple[Entry, Form]
 
 
 @dataclass(frozen=True, slots=True)
-class Registers:
-    """What the readers below share: the directory, our streets, and our communities."""
+class Filled:
+    """A row of compounds or enclaves: its name, the place it stands for, what it adds."""
 
-    directory: Path
-    street_names: Mapping[str, str]
-    unit_slugs: Collection[str]
-    communities: Mapping[str, Entry]
-
-    def table(self, name: str, columns: tuple[str, ...]) -> tuple[Row, ...]:
-        return read_table(self.directory / f"{name}.csv", columns)
-
-    def street(self, row: Row, column: str = "street") -> str:
-        return row.known(column, self.street_names, "街道")
+    name: str
+    entry: Entry
+    registered: Registered
+    forms: tuple[Form, ...]
 
 
 def load_gazetteer(
     directory: Path, street_names: Mapping[str, str], unit_slugs: Collection[str]
 ) -> Gazetteer:
     """The register of places. Raises PolicyError naming file, line and reason."""
-    communities, community_forms = _communities(directory, street_names)
-    registers = Registers(directory, street_names, unit_slugs, communities)
-    readers: tuple[Callable[[Registers], Iterator[Named]], ...] = (
-        _streets,
-        _old_names,
-        _compounds,
-        _enclaves,
-        _transferred,
-    )
-    ours = [*community_forms, *(named for read in readers for named in read(registers))]
+    registers, community_forms = open_registers(directory, street_names, unit_slugs)
+    heard = registers.table("lookalikes", LOOKALIKES)
+    refuse_duplicates(heard, "heard")
+    lookalikes = {row.required("heard"): row.required("meant") for row in heard}
+    standing = [*community_forms, *_streets(registers), *_old_names(registers)]
+    filled = [*_unified((*_compounds(registers), *_enclaves(registers)), standing)]
+    registered = _registered(filled, community_forms, lookalikes)
+    ours = [
+        *standing,
+        *((each.entry, form) for each in filled for form in each.forms),
+        *_transferred(registers),
+    ]
     elsewhere = [*_outside(registers), *_districts(registers)]
     stems = list(_stems(registers, [entry for entry, _ in (*ours, *elsewhere)]))
     asked = {form.text for _, form in stems if form.need is Need.AREA}
@@ -89,17 +93,18 @@ def load_gazetteer(
         if entry.kind is not Kind.NAMESAKE or form.text not in taken
     ]
     roads, road_forms = _roads(registers)
-    heard = registers.table("lookalikes", LOOKALIKES)
-    refuse_duplicates(heard, "heard")
-    lookalikes = {row.required("heard"): row.required("meant") for row in heard}
     named = (*ours, *stems, *elsewhere, *road_forms, *_ordinary(registers))
     spoken = ((entry, said) for entry, form in named for said in heard_forms(form, lookalikes))
-    return build_gazetteer(spoken, roads, street_names)
+    return build_gazetteer(spoken, roads, street_names, registered)
 
 
-def _communities(
-    directory: Path, street_names: Mapping[str, str]
-) -> tuple[dict[str, Entry], list[Named]]:
+def open_registers(
+    directory: Path, street_names: Mapping[str, str], unit_slugs: Collection[str]
+) -> tuple[Registers, list[Named]]:
+    """What rows of the registers are checked against, and the names of the communities.
+
+    Raises PolicyError.
+    """
     rows = read_table(directory / "communities.csv", COMMUNITIES)
     refuse_duplicates(rows, "code")
     refuse_duplicates(rows, "name")
@@ -114,7 +119,7 @@ def _communities(
         entry = Entry(Kind.COMMUNITY, name, street_names[street], HOME_DISTRICT, street, code)
         communities[code] = entry
         forms.extend((entry, form) for form in estate_forms(name, _alone(row)))
-    return communities, forms
+    return Registers(directory, street_names, unit_slugs, communities), forms
 
 
 def _alone(row: Row) -> Alone:
@@ -127,46 +132,59 @@ def _streets(registers: Registers) -> Iterator[Named]:
         yield from ((entry, form) for form in office_forms(name))
 
 
-def _placed(registers: Registers, row: Row, note: str) -> Entry:
-    """The place a row names, as its community where that is given."""
-    street = registers.street(row)
-    code = row.known_or_none("community", registers.communities, "社区代码")
-    if code is None:
-        name = row.required("name")
-        where = registers.street_names[street]
-        return Entry(Kind.ESTATE, name, where, HOME_DISTRICT, street, None, note)
-    community = registers.communities[code]
-    if community.street != street:
-        raise row.error(f"社区“{community.name}”不在{registers.street_names[street]}")
-    return replace(community, note=note)
-
-
 def _old_names(registers: Registers) -> Iterator[Named]:
     rows = registers.table("old_names", OLD_NAMES)
     refuse_duplicates(rows, "name")
     for row in rows:
-        entry = _placed(registers, row, row.text("note"))
+        entry = placed(registers, row, row.text("note"))
         yield from ((entry, form) for form in estate_forms(row.required("name"), _alone(row)))
 
 
-def _compounds(registers: Registers) -> Iterator[Named]:
+def _compounds(registers: Registers) -> Iterator[Filled]:
     rows = registers.table("compounds", COMPOUNDS)
     refuse_duplicates(rows, "name")
     for row in rows:
-        entry = _placed(registers, row, "小区" if row.text("community") else "")
-        yield from ((entry, form) for form in estate_forms(row.required("name"), Alone.NAME))
+        name, (entry, registered) = row.required("name"), compound_of(registers, row)
+        yield Filled(name, entry, registered, tuple(estate_forms(name, Alone.NAME)))
 
 
-def _enclaves(registers: Registers) -> Iterator[Named]:
-    """Enclave points by their name: the street is the territorial owner's."""
+def _enclaves(registers: Registers) -> Iterator[Filled]:
     rows = registers.table("enclaves", ENCLAVES)
     refuse_duplicates(rows, "name")
     for row in rows:
-        street = registers.street(row)
-        row.known_or_none("facility_owner", registers.unit_slugs, "单位")
-        row.known("class", ENCLAVE_CLASSES, "飞地类别")
-        name, where = row.required("name"), registers.street_names[street]
-        yield Entry(Kind.ESTATE, name, where, HOME_DISTRICT, street), Form(name, Need.FREE)
+        entry, registered = enclave_of(registers, row)
+        yield Filled(entry.name, entry, registered, (Form(entry.name, Need.FREE),))
+
+
+def _unified(filled: Iterable[Filled], ours: Iterable[Named]) -> Iterator[Filled]:
+    """A name without a code is the place that has this name in the same street already."""
+    known = {(form.text, entry.street): entry for entry, form in ours}
+    for each in filled:
+        entry = known.setdefault((each.name, each.entry.street), each.entry)
+        yield each if each.entry.kind is Kind.COMMUNITY else replace(each, entry=entry)
+
+
+def _registered(
+    filled: Collection[Filled], ours: Iterable[Named], lookalikes: Mapping[str, str]
+) -> Mapping[tuple[str, str], tuple[Registered, ...]]:
+    """What compounds and enclaves add, under each way to say their names.
+
+    A stem adds nothing where it may mean two of them: 金福 is 金福里 and 金福花园.
+    """
+    meant: dict[tuple[str, str | None], set[str]] = defaultdict(set)
+    for entry, form in ours:
+        meant[form.text, entry.street].add(entry.name)
+    for each in filled:
+        for form in each.forms:
+            meant[form.text, each.entry.street].add(each.name)
+    found: dict[tuple[str, str], tuple[Registered, ...]] = defaultdict(tuple)
+    for each in filled:
+        street = each.entry.street or ""
+        for form in each.forms:
+            if len(meant[form.text, street]) == 1:
+                for said in heard_forms(form, lookalikes):
+                    found[said.text, street] += (each.registered,)
+    return found
 
 
 def _transferred(registers: Registers) -> Iterator[Named]:
@@ -227,14 +245,9 @@ def _stems(registers: Registers, entries: list[Entry]) -> Iterator[Named]:
 def _roads(registers: Registers) -> tuple[dict[str, tuple[NumberRange, ...]], list[Named]]:
     ranges: dict[str, list[NumberRange]] = defaultdict(list)
     for row in registers.table("roads", ROADS):
-        first, last = row.number("from"), row.number("to")
-        if first > last:
-            raise row.error(f"门牌号{first}大于{last}")
-        road = row.required("road")
-        if any(first <= other.last and other.first <= last for other in ranges[road]):
-            raise row.error(f"{road}的门牌号段与前面的行重叠")
-        street = row.known_or_none("street", registers.street_names, "街道")
-        ranges[road].append(NumberRange(first, last, row.required("district"), street))
+        road, numbers = numbers_of(registers, row)
+        refuse_overlap(row, numbers, ranges[road])
+        ranges[road].append(numbers)
     named = [(Entry(Kind.ROAD, road), Form(road, Need.FREE)) for road in ranges]
     return {road: tuple(numbers) for road, numbers in ranges.items()}, named
 

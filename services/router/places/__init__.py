@@ -1,0 +1,1 @@
+"""Where a ticket is: place names, house numbers, traps of look-alikes."""

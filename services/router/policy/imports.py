@@ -1,0 +1,157 @@
+"""Importing compounds, enclave points and road ranges into a policy directory.
+
+Every row of the file is checked by itself: a bad one is refused with its line and reason,
+the good ones are added or take the place of the row with the same name, or the same range
+of the same road. The policy that results must load as a whole before it stands.
+"""
+
+import csv
+import io
+import shutil
+import tempfile
+from collections import defaultdict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from services.router.places.gazetteer import NumberRange
+from services.router.policy.files import PolicyError, Row, parse_table, read_table
+from services.router.policy.loading import load_policy
+from services.router.policy.places import (
+    COMPOUNDS,
+    ENCLAVES,
+    ROADS,
+    Registers,
+    compound_of,
+    enclave_of,
+    numbers_of,
+    refuse_overlap,
+)
+from services.router.policy.registers import open_registers
+from services.router.policy.units import load_units
+
+COLUMNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+    {"compounds": COMPOUNDS, "enclaves": ENCLAVES, "roads": ROADS}
+)
+"""The registers that can be imported, and the header of each."""
+
+Key = tuple[str, ...]
+"""What tells one row of a register from another."""
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """What became of a file's rows; `version` is that of the policy that stands now."""
+
+    added: int
+    replaced: int
+    refused: tuple[PolicyError, ...]
+    version: str
+
+
+def import_register(directory: Path, register: str, file: Path) -> Imported:
+    """Add a file's good rows to a register of a policy directory, all at once or not at all.
+
+    Raises PolicyError where the file cannot be read as a table of this register, or where
+    the directory holds no sound policy before or after; then nothing has changed.
+    """
+    units = load_units(directory)
+    streets = {unit.slug: unit.name for unit in units.values() if unit.kind == "street"}
+    registers, _ = open_registers(directory, streets, units.keys())
+    target = directory / f"{register}.csv"
+    standing = read_table(target, COLUMNS[register])
+    rows = parse_table(file.name, _decoded(file), COLUMNS[register])
+    book = _Book(registers, register, standing)
+    refused = tuple(fault for row in rows if (fault := book.take(row)))
+    if not book.taken:
+        return Imported(0, 0, refused, load_policy(directory).version)
+    version = _swap(target, _written(COLUMNS[register], book.rows))
+    replaced = len(book.taken.keys() & {book.key(row) for row in standing})
+    return Imported(len(book.taken) - replaced, replaced, refused, version)
+
+
+class _Book:
+    """A register while rows are taken into it."""
+
+    def __init__(self, registers: Registers, register: str, standing: tuple[Row, ...]) -> None:
+        self._registers = registers
+        self._register = register
+        self._ranges: dict[str, dict[Key, NumberRange]] = defaultdict(dict)
+        self.rows: dict[Key, Row] = {}
+        self.taken: dict[Key, int] = {}
+        """The rows of the file that were taken, by the line they stand in."""
+        for row in standing:
+            self._check(row)
+            self.rows[self.key(row)] = row
+
+    def take(self, row: Row | PolicyError) -> PolicyError | None:
+        """Take a row of the file, or say why not."""
+        if isinstance(row, PolicyError):
+            return row
+        try:
+            self._check(row)
+        except PolicyError as fault:
+            return fault
+        key = self.key(row)
+        if key in self.taken:
+            return row.error(f"“{'、'.join(key)}”与第{self.taken[key]}行重复")
+        self.rows[key] = row
+        self.taken[key] = row.line
+        return None
+
+    def key(self, row: Row) -> Key:
+        """The name, or the road and its range."""
+        if self._register != "roads":
+            return (row.text("name"),)
+        return row.text("road"), str(row.number("from")), str(row.number("to"))
+
+    def _check(self, row: Row) -> None:
+        match self._register:
+            case "compounds":
+                compound_of(self._registers, row)
+            case "enclaves":
+                enclave_of(self._registers, row)
+            case _:
+                road, numbers = numbers_of(self._registers, row)
+                ranges, key = self._ranges[road], self.key(row)
+                refuse_overlap(row, numbers, (ranges[other] for other in ranges if other != key))
+                ranges[key] = numbers
+
+
+def _decoded(file: Path) -> str:
+    """The text of a file that a spreadsheet saved, in UTF-8 or in GB18030."""
+    try:
+        content = file.read_bytes()
+    except OSError as error:
+        raise PolicyError(file.name, 0, f"读不了（{error.strerror}）") from None
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise PolicyError(file.name, 0, "不是UTF-8或GB18030编码")
+
+
+def _written(columns: tuple[str, ...], rows: Mapping[Key, Row]) -> str:
+    sheet = io.StringIO()
+    writer = csv.writer(sheet, lineterminator="\n")
+    writer.writerow(columns)
+    writer.writerows([row.text(column) for column in columns] for row in rows.values())
+    return sheet.getvalue()
+
+
+def _swap(target: Path, content: str) -> str:
+    """Put the new content in place once the whole policy loads with it; gives its version."""
+    with tempfile.TemporaryDirectory(prefix="hotline-policy-") as scratch:
+        trial = Path(scratch)
+        for table in target.parent.glob("*.csv"):
+            shutil.copyfile(table, trial / table.name)
+        (trial / target.name).write_text(content, encoding="utf-8")
+        version = load_policy(trial).version
+    fresh = target.with_name(f".{target.name}.new")
+    fresh.write_text(content, encoding="utf-8")
+    shutil.copymode(target, fresh)
+    fresh.replace(target)
+    return version

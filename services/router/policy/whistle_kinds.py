@@ -1,0 +1,93 @@
+"""What the policy holds for each kind of whistle: signers, mandatory fields, limits.
+
+The table is `policy/whistle_kinds.csv`, from handbook section 2. An empty `in_progress` holds
+whether the violation is going on or not; an empty limit has no clock, an empty `handle` means
+the ticket's own deadline.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from types import MappingProxyType
+from typing import Final
+
+from services.router.policy.files import PolicyError, Row, read_table
+from services.router.whistles.records import KindTerms
+from services.router.whistles.states import SUMMONS_FIELD_NAMES
+from shared.calendar import Limit, LimitError, parse_limit
+from shared.events import WhistleKind
+
+FILE: Final = "whistle_kinds.csv"
+COLUMNS: Final = (
+    *("kind", "in_progress", "signers", "mandatory"),
+    *("sign", "check", "acknowledge", "arrive", "handle", "source"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class WhistleKinds:
+    """The terms of every kind of whistle. Made by `load_whistle_kinds` only."""
+
+    by_kind: Mapping[tuple[WhistleKind, bool], KindTerms]
+
+    def terms(self, kind: WhistleKind, *, in_progress: bool) -> KindTerms:
+        """The terms of a kind, while the violation is going on or not."""
+        return self.by_kind[kind, in_progress]
+
+
+def load_whistle_kinds(directory: Path) -> WhistleKinds:
+    """The table in a policy directory, checked.
+
+    Raises PolicyError naming file, line and reason: an unknown kind, field or limit, a kind
+    that is missing or stands twice, nobody who may sign, or an emergency with mandatory
+    fields, which would be a veto.
+    """
+    found: dict[tuple[WhistleKind, bool], KindTerms] = {}
+    for row in read_table(directory / FILE, COLUMNS):
+        terms = _terms(row)
+        cases = (row.yes_or_no("in_progress"),) if row.text("in_progress") else (True, False)
+        for in_progress in cases:
+            if (terms.kind, in_progress) in found:
+                raise row.error(f"“{terms.kind}”重复")
+            found[terms.kind, in_progress] = terms
+    for kind in WhistleKind:
+        if not {(kind, True), (kind, False)} <= found.keys():
+            raise PolicyError(FILE, 0, f"缺少哨的类别“{kind}”，或in_progress未列全")
+    return WhistleKinds(MappingProxyType(found))
+
+
+def _terms(row: Row) -> KindTerms:
+    kind = WhistleKind(row.known("kind", tuple(WhistleKind), "哨的类别"))
+    row.required("signers")
+    row.required("source")
+    mandatory = row.parts("mandatory")
+    for name in mandatory:
+        if name not in SUMMONS_FIELD_NAMES:
+            raise row.error(f"未知的必填内容“{name}”")
+    if mandatory and kind is WhistleKind.EMERGENCY:
+        raise row.error("应急处置哨不得退回，不能有必填内容")
+    return KindTerms(
+        kind=kind,
+        signers=row.parts("signers"),
+        mandatory=mandatory,
+        sign=_limit_or_none(row, "sign"),
+        check=_limit_or_none(row, "check"),
+        acknowledge=_limit(row, "acknowledge"),
+        arrive=_limit(row, "arrive"),
+        handle=_limit_or_none(row, "handle"),
+    )
+
+
+def _limit(row: Row, column: str) -> Limit:
+    text = row.required(column)
+    try:
+        limit = parse_limit(text)
+    except LimitError:
+        raise row.error(f"时限“{text}”应如15min、4h、2wd、15cd") from None
+    if limit.amount == 0:
+        raise row.error(f"时限“{text}”不能为零")
+    return limit
+
+
+def _limit_or_none(row: Row, column: str) -> Limit | None:
+    return _limit(row, column) if row.text(column) else None
