@@ -1,0 +1,1 @@
+"""吹哨: a street calls units to what it cannot do alone."""
