@@ -1,0 +1,80 @@
+"""What the router measures of itself: cases, queues, whistles, and how often streets whistle."""
+
+import time
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import text
+
+from services.router.dispatching import Rules
+from shared.calendar import SHANGHAI, days_to_horizon
+from shared.database import Database, Reader
+from shared.metrics import (
+    CALENDAR_HORIZON_DAYS,
+    CASES_OPEN,
+    QUEUE_OPEN,
+    STREET_TICKETS,
+    STREET_WHISTLES,
+    WHISTLES_OPEN,
+)
+
+OPEN_CASES: Final = text(
+    "SELECT state, count(*) FROM case_record WHERE state <> 'closed' GROUP BY state"
+)
+OPEN_ENTRIES: Final = text("SELECT unit, count(*) FROM queue_entry WHERE open GROUP BY unit")
+OPEN_WHISTLES: Final = text(
+    "SELECT kind, state, count(*) FROM whistle WHERE state <> 'closed' GROUP BY kind, state"
+)
+TICKETS_OF_STREETS: Final = text(
+    "SELECT street, count(*) FROM case_record"
+    " WHERE opened_at > now() - interval '30 days' AND street IS NOT NULL GROUP BY street"
+)
+WHISTLES_OF_STREETS: Final = text(
+    "SELECT street, count(*) FROM whistle WHERE blown_at > now() - interval '30 days'"
+    " AND details ->> 'signed_at' IS NOT NULL GROUP BY street"
+)
+RATES_EVERY_SECONDS: Final = 600.0
+"""A month of tickets is counted this often."""
+
+
+def gauges(database: Database, rules: Rules) -> Callable[[], None]:
+    """What runs every few seconds to refresh the gauges."""
+    units = rules.policy.units
+    streets = [unit.slug for unit in units.values() if unit.kind == "street"]
+    counted_at = -RATES_EVERY_SECONDS
+
+    def measure() -> None:
+        nonlocal counted_at
+        with database.reading() as reader:
+            _count_open(reader, units)
+            if time.monotonic() - counted_at >= RATES_EVERY_SECONDS:
+                _count_streets(reader, streets)
+                counted_at = time.monotonic()
+        today = datetime.now(SHANGHAI).date()
+        CALENDAR_HORIZON_DAYS.set(days_to_horizon(rules.calendar, today))
+
+    return measure
+
+
+def _count_open(reader: Reader, units: Collection[str]) -> None:
+    CASES_OPEN.clear()
+    for state, count in reader.execute(OPEN_CASES):
+        CASES_OPEN.labels(state).set(count)
+    queues = dict.fromkeys(units, 0) | dict(reader.execute(OPEN_ENTRIES).all())
+    for unit, count in queues.items():
+        QUEUE_OPEN.labels(unit).set(count)
+    WHISTLES_OPEN.clear()
+    for kind, state, count in reader.execute(OPEN_WHISTLES):
+        WHISTLES_OPEN.labels(kind, state).set(count)
+
+
+def _count_streets(reader: Reader, streets: Collection[str]) -> None:
+    """The whistle rate's two parts; a street without any has zeros, which is what is watched."""
+    for gauge, query in (
+        (STREET_TICKETS, TICKETS_OF_STREETS),
+        (STREET_WHISTLES, WHISTLES_OF_STREETS),
+    ):
+        counts = dict.fromkeys(streets, 0) | dict(reader.execute(query).all())
+        for street, count in counts.items():
+            gauge.labels(street).set(count)

@@ -1,0 +1,61 @@
+"""The router as a service: routes, what it listens to, its clockwork and its gauges."""
+
+from collections.abc import Mapping
+
+from fastapi import APIRouter
+
+from services.router import api
+from services.router.centre import Centre
+from services.router.clockwork import PAUSE_SECONDS, clock_step
+from services.router.dispatching import Rules
+from services.router.gauges import gauges
+from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
+from services.router.incidents import api as incident_api
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
+from services.router.queues import api as queue_api
+from services.router.queues.reading import QueueWatch
+from services.router.whistles import api as whistle_api
+from shared.calendar import load_calendar
+from shared.consume import Subscription
+from shared.events import CLASSIFICATIONS, TICKETS, queue_topic
+from shared.service import Parts, Runtime, Service, Task
+from shared.settings import Settings
+
+
+def load_rules(settings: Settings) -> Rules:
+    """The policy and the calendar of this installation. Raises PolicyError, CalendarError."""
+    return Rules(load_policy(settings.policy_dir or POLICY_DIRECTORY), load_calendar())
+
+
+def queue_topics(settings: Settings) -> Mapping[str, int]:
+    """One topic for each unit; a single partition keeps a unit's queue in order."""
+    return {queue_topic(unit): 1 for unit in load_rules(settings).policy.units}
+
+
+def routes() -> APIRouter:
+    """Every route; what names a collection comes before the commands on a case."""
+    whole = APIRouter()
+    for part in (whistle_api, incident_api, queue_api, api):
+        whole.include_router(part.router)
+    return whole
+
+
+def build(runtime: Runtime) -> Parts:
+    """The router's parts."""
+    rules = load_rules(runtime.settings)
+    database, relay = runtime.database, runtime.relay
+
+    clockwork = Task("router.clockwork", lambda: clock_step(database, rules, relay), PAUSE_SECONDS)
+    return Parts(
+        router=routes(),
+        state=Centre(database, rules, QueueWatch(database), relay),
+        subscriptions=[
+            Subscription("router.cases", (CLASSIFICATIONS,), classified_handler(rules)),
+            Subscription("router.callers", (TICKETS,), caller_handler(rules), CALLERS_WORDS),
+        ],
+        tasks=[clockwork],
+        measure=gauges(database, rules),
+    )
+
+
+ROUTER = Service(name="router", title="街道吹哨、部门报到：派单", build=build, topics=queue_topics)

@@ -1,0 +1,167 @@
+"""What a unit gets of a ticket whose caller wants to stay unknown (举报人保护, handbook section 3).
+
+Nothing that points at the caller: who they say they are, where they say they live, and every
+door and room number, for whose it is the words do not prove. Compound, building and street
+stay, so that the unit can still act. Everywhere the reading is strict: to lose a few words
+is better than to lose the caller.
+"""
+
+import re
+from datetime import UTC
+from typing import Final
+
+from shared.calendar import SHANGHAI
+from shared.events import Case, Location, Priority, Ticket
+
+HOME: Final = "【住址】"
+DOOR: Final = "【门牌】"
+SELF: Final = "【身份】"
+NAME: Final = "【姓名】"
+DECIMALS: Final = 2
+"""Of coordinates: about a kilometre."""
+
+_DIGIT: Final = "0-9０-９零〇一二两三四五六七八九十百幺"
+_N: Final = rf"[{_DIGIT}]{{1,5}}"
+_CLAUSE: Final = r"[^。，,;；!！?？\n]"
+_COUNTED: Final = "(?![元块米平㎡人户家年月天日次个多余几件点吨斤:：.．%％])"
+"""Behind digits that are an amount or a time, not a room."""
+_BUILDING: Final = "(?:号楼|号院|号门|号|栋|幢|座|弄)"
+_ROOM: Final = rf"(?<![{_DIGIT}])[0-9０-９零〇一二三四五六七八九幺]{{3,4}}(?![{_DIGIT}]){_COUNTED}"
+_DOORS: Final = re.compile(
+    rf"(?<![{_DIGIT}])(?:"
+    # 2门501, 三单元六楼东户
+    rf"{_N}(?:单元|门(?![诊课类技手学亲心功]))(?:{_N}[楼层])?(?:{_ROOM})?[室户号房]?(?:[东西中左右]户)?"
+    # 501室, 五零一号房
+    rf"|{_N}(?:号房|房(?![间屋子])|室(?![内外温一二两三四五六七八九友])(?!{_N}厅))"
+    # 3-2-501, 3-501: the building's number stays
+    rf"|(?<=[{_DIGIT}][-－–—])(?:{_N}[-－–—])?[0-9０-９]{{3,4}}(?![-－–—{_DIGIT}]){_COUNTED}室?"
+    rf")|[东西中左右]户(?![外型籍])"
+    # 3号楼501, 5栋顶楼3102的业主
+    rf"|(?<=[楼栋幢座层])的?{_ROOM}"
+)
+_ADDRESS: Final = re.compile(
+    rf"(?:(?<![{_DIGIT}]){_N}(?:{_BUILDING}楼?|[楼层门室户房]|单元)"
+    rf"|[顶底]楼|[东西中左右]户|{DOOR}|(?<=[号楼栋幢座弄元门层】\-－–—]){_N}(?![{_DIGIT}])"
+    rf"|(?<![{_DIGIT}])[0-9０-９]{{1,4}}(?=[-－–—]))(?:[-－–—的、 ](?=[{_DIGIT}{DOOR[0]}]))?"
+)
+"""Parts of a home's address: all of them, building and floor too."""
+
+_LABELS: Final = re.compile(f"(?:{HOME})+")
+
+_ONE: Final = "(?:我家|我|俺家|俺|咱家|本人)"
+_WE: Final = f"(?:我们家|我们|俺们|咱们|咱|{_ONE})"
+_KIN: Final = (
+    "(?:孩子|儿子|女儿|闺女|姑娘|父亲|母亲|父母|爸妈|爸|妈|老公|老婆|媳妇|爱人|老伴|丈夫|妻子"
+    "|孙子|孙女|爷爷|奶奶|姥姥|姥爷|外婆|公公|婆婆|岳父|岳母)"
+)
+_LIVES: Final = re.compile(
+    rf"(?P<said>(?:{_WE}(?:{_KIN})?(?:就|现在?|目前|一直|也|都|是)?(?:家?住|家在|家是)"
+    rf"|(?<!大)家住|现住|住址|家庭地址|{NAME}[、 ]?家?住)(?:址|在|于|的?是|为|[:： ])*)"
+    rf"(?P<where>{_CLAUSE}+)"
+)
+_WORKS: Final = re.compile(
+    rf"(?P<said>{_WE}(?:的|家)?(?:{_KIN})?(?:就|现在?|目前|一直|以前|曾经?|原来|之前|也|都)?在)"
+    rf"(?P<where>(?:(?![【】]){_CLAUSE}){{1,30}}?)"
+    rf"(?P<does>里?(?:上班|工作|打工|干活|任职|就职|上学|读书|念书|当{_CLAUSE}{{1,6}}))"
+)
+_IS: Final = re.compile(
+    rf"(?P<said>(?:(?P<one>{_ONE}(?!们))|{_WE})(?:的|家)?(?:{_KIN})?(?:也|就|其实)?是)"
+    rf"(?P<who>{_CLAUSE}+)"
+)
+_SURNAME: Final = "(?:欧阳|司马|上官|诸葛|司徒|慕容|令狐|皇甫|[一-鿿])"
+_CALLED: Final = re.compile(
+    rf"(?P<said>(?:我|本人)姓名?[是为:： ]{{0,2}}|(?:我名?|本人|名字)叫"
+    rf"|(?:我的名字|举报人|反映人|联系人|署名|落款)[是为:： ]{{1,2}})"
+    r"(?![是为他她它你们了过来人物保不个车警救的送外么信息什])"
+    rf"{_SURNAME}(?:(?![住家在是的来今想要也])[一-鿿]){{0,2}}"
+)
+_RESIDENT: Final = re.compile("业主(?!委)|居民|住户|租户|租客|房东|村民(?!小组)|邻居|街坊")
+_ROLES: Final = (
+    "员工|职工|工人|老师|教师|家长|学生|护士|医生|大夫|护工|保安|保洁|店长|司机|会计|厨师|销售|骑手"
+    "|经理|主任|科长|处长|校长|园长|院长|书记|干部|同事|员(?!会)|师傅|师|者|家属|亲属|儿子|女儿"
+    "|父亲|母亲|爸|妈|丈夫|妻子|老公|老婆|爱人|老伴|上班|工作|打工|任职|离职|辞退|退休|当事人|受害人"
+)
+_ROLE: Final = re.compile(f"(?:{_ROLES})(?:的?(?:{_ROLES}|人))*")
+_STATEMENT: Final = re.compile(
+    "[想说问觉要怕希建咨不真谁支为因第求盼没]|反映|投诉|举报|来(?!自)|实在|亲眼|什么|怎么|这么|这样"
+)
+"""How a clause begins that says what the matter is, not who speaks."""
+_NARRATION: Final = re.compile("[看听打从昨今明刚被有在按通去带替帮一]|前天")
+_LONGEST_IDENTITY: Final = 12
+"""More words than this behind 我是 without a role say what happened, not who speaks."""
+_SHORT_IDENTITY: Final = 8
+"""So few words that end with 的 say who speaks however they begin: 我是看大门的."""
+
+
+def for_unit(ticket: Ticket, priority: Priority) -> Ticket:
+    """The ticket as a unit sees it; the same object where the caller need not be protected.
+
+    Who is in a live emergency (P0) has to be found first: nothing is taken out of it.
+    """
+    if not ticket.confidential or priority is Priority.P0:
+        return ticket
+    occurred = ticket.occurred_at
+    if occurred is not None:
+        day = occurred.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+        occurred = day.astimezone(UTC)
+    point = ticket.location
+    return ticket.model_copy(
+        update={
+            "text": masked(ticket.text),
+            "title": ticket.title and masked(ticket.title),
+            "address": ticket.address and masked(ticket.address),
+            "occurred_at": occurred,
+            "location": point
+            and Location(lat=round(point.lat, DECIMALS), lon=round(point.lon, DECIMALS)),
+        }
+    )
+
+
+def case_for_unit(case: Case, ticket: Ticket) -> Case:
+    """The ticket's case as a unit sees it: its demands are the caller's words too."""
+    if not ticket.confidential or case.priority is Priority.P0 or not case.demands:
+        return case
+    demands = tuple(
+        demand.model_copy(update={"text": masked(demand.text)}) for demand in case.demands
+    )
+    return case.model_copy(update={"demands": demands})
+
+
+def masked(words: str) -> str:
+    """Words without what points at who says them. Idempotent; linear in their length.
+
+    A label may bring together what stood apart, so the words are read until nothing changes:
+    once more for ordinary ones.
+    """
+    while (read := _read(words)) != words:
+        words = read
+    return words
+
+
+def _read(words: str) -> str:
+    words = _DOORS.sub(DOOR, words)
+    words = _CALLED.sub(rf"\g<said>{NAME}", words)
+    words = _WORKS.sub(rf"\g<said>{SELF}\g<does>", words)
+    words = _IS.sub(lambda found: found["said"] + _identity(found), words)
+    return _LIVES.sub(lambda found: found["said"] + _without_address(found["where"]), words)
+
+
+def _identity(found: re.Match[str]) -> str:
+    """What stays of the words behind 我是: 3号楼的住户 loses the number, 这家店的会计 all."""
+    who = found["who"]
+    if SELF in who or HOME in who or _STATEMENT.match(who):
+        return who
+    role, resident = _ROLE.search(who), _RESIDENT.search(who)
+    if role is not None and (resident is None or resident.start() > role.start()):
+        return SELF + who[role.end() :]
+    stripped = _without_address(who) if found["one"] else who
+    if resident is not None or stripped != who:
+        return stripped
+    longest = _SHORT_IDENTITY if _NARRATION.match(who) else _LONGEST_IDENTITY
+    told = len(who) > longest or (longest == _SHORT_IDENTITY and not who.endswith("的"))
+    return who if told else SELF
+
+
+def _without_address(where: str) -> str:
+    """The words with each row of address parts replaced by one label."""
+    return _LABELS.sub(HOME, _ADDRESS.sub(HOME, where))
