@@ -1,14 +1,15 @@
 """Intake over HTTP: operators take tickets in and follow them; every caller read is recorded."""
 
-from collections.abc import Callable
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, Header, Query, Request, Response
 from pydantic import StringConstraints
-from sqlmodel import select
+from sqlmodel import col, select
 
+from services.intake.changes import Decide, Keep, change_ticket, nothing_else
 from services.intake.contract import (
     Accepted,
     Amendment,
@@ -29,16 +30,12 @@ from services.intake.tables import (
     CallerReadRow,
     CallerVaultRow,
     TicketRow,
-    TimelineRow,
 )
 from services.intake.tickets import (
     STATUSES,
-    Change,
-    Refused,
     Standing,
     amend,
     call_back,
-    told,
     urge,
 )
 from services.intake.vault import Sealed, Vault
@@ -46,22 +43,6 @@ from services.intake.views import summary, view
 from shared.auth import Principal, Role
 from shared.bodies import UnitSlug
 from shared.database import Database, Reader, Writer
-from shared.envelope import Event
-from shared.events import (
-    TICKET_AMENDED,
-    TICKET_CALLED_BACK,
-    TICKET_CLOSED,
-    TICKET_REOPENED,
-    TICKET_URGED,
-    TICKETS,
-    Payload,
-    TicketAmended,
-    TicketCalledBack,
-    TicketClosed,
-    TicketReopened,
-    TicketUrged,
-)
-from shared.messaging import emit
 from shared.metrics import CALLBACKS, CALLER_READS
 from shared.problems import Problem, not_found
 from shared.relay import Relay
@@ -71,14 +52,6 @@ from shared.web import Caller, RecordNumber, allow, api_router
 IdempotencyKey = Annotated[
     str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")
 ]
-
-EVENT_TYPES: Final[dict[type[Payload], str]] = {
-    TicketAmended: TICKET_AMENDED,
-    TicketUrged: TICKET_URGED,
-    TicketCalledBack: TICKET_CALLED_BACK,
-    TicketClosed: TICKET_CLOSED,
-    TicketReopened: TICKET_REOPENED,
-}
 
 PROTECTED: Final = "来电人要求保密, 或本单位不是主办单位; 此次查询已记录"
 READERS: Final = (Role.OPERATOR, Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
@@ -145,7 +118,7 @@ def tickets(
             rows, following = find(reader, criteria, datetime.now(UTC))
     except BadCursor:
         raise Problem(422, "翻页游标无效", slug="bad-cursor") from None
-    return TicketPage(items=[summary(row) for row in rows], next=following)
+    return TicketPage(items=[summary(row, caller.role) for row in rows], next=following)
 
 
 @router.get("/tickets/{number}")
@@ -153,7 +126,7 @@ def tickets(
 def ticket(number: RecordNumber, caller: Caller, intake: Intake) -> TicketView:
     """A ticket with its classification, its case and its timeline."""
     with intake.database.reading() as reader:
-        return view(reader, visible_ticket(reader, number, caller))
+        return view(reader, visible_ticket(reader, number, caller), caller.role)
 
 
 @router.post("/tickets/{number}/amendments", status_code=201)
@@ -231,23 +204,24 @@ def contact(number: RecordNumber, caller: Caller, intake: Intake) -> CallerView:
             raise not_found()
         visible = may_see(caller, row)
         granted = visible and may_call(caller, row)
-        writer.add(
-            CallerReadRow(
-                number=number,
-                subject=caller.subject,
-                role=caller.role,
-                unit=caller.unit,
-                granted=granted,
-                at=datetime.now(UTC),
+        for asked in _vaults(row):
+            writer.add(
+                CallerReadRow(
+                    number=asked,
+                    subject=caller.subject,
+                    role=caller.role,
+                    unit=caller.unit,
+                    granted=granted,
+                    at=datetime.now(UTC),
+                )
             )
-        )
-        stored = writer.get(CallerVaultRow, number) if granted else None
+        sealed = _sealed(writer, row) if granted else {}
     CALLER_READS.labels(caller.role, str(granted).lower()).inc()
     if not visible:
         raise not_found()
     if not granted:
         raise Problem(403, PROTECTED, slug="caller-protected")
-    secret = intake.vault.open(number, stored.sealed) if stored is not None else Sealed()
+    secret = _opened(intake, row, sealed)
     return CallerView(
         name=secret.name,
         phone=secret.phone,
@@ -258,50 +232,12 @@ def contact(number: RecordNumber, caller: Caller, intake: Intake) -> CallerView:
 
 
 def _change(
-    intake: Desk,
-    number: str,
-    caller: Principal,
-    decide: Callable[[Standing, datetime], Change],
-    record: Callable[[Writer, Standing, datetime], None] = lambda *_: None,
+    intake: Desk, number: str, caller: Principal, decide: Decide, record: Keep = nothing_else
 ) -> Changed:
-    """Load a ticket's row and hold it, decide, store, and say so in one transaction."""
-    now = datetime.now(UTC)
     with intake.database.writing() as writer:
-        row = writer.execute(
-            select(TicketRow).where(TicketRow.number == number).with_for_update()
-        ).scalar_one_or_none()
-        if row is None:
-            raise not_found()
-        standing = row.standing()
-        try:
-            change = decide(standing, now)
-        except Refused as refused:
-            raise Problem(409, str(refused), slug=refused.refusal) from None
-        row.apply(change.standing)
-        record(writer, standing, now)
-        for payload in change.payloads:
-            writer.add(_line(number, caller, payload, now))
-        emit(
-            writer,
-            [Event(TICKETS, EVENT_TYPES[type(p)], number, p, now) for p in change.payloads],
-        )
+        after = change_ticket(writer, number, caller, decide, record, datetime.now(UTC))
     intake.relay.wake()
-    after = change.standing
     return Changed(number=number, status=after.status, version=after.ticket.version)
-
-
-def _line(number: str, caller: Principal, payload: Payload, now: datetime) -> TimelineRow:
-    """What the timeline says of a change made here, and who made it."""
-    note, detail = told(payload)
-    return TimelineRow(
-        number=number,
-        at=now,
-        type=EVENT_TYPES[type(payload)],
-        actor=caller.subject,
-        unit=caller.unit,
-        note=note,
-        detail=dict(detail),
-    )
 
 
 def may_see(caller: Principal, row: TicketRow) -> bool:
@@ -330,5 +266,23 @@ def visible_ticket(reader: Reader, number: str, caller: Principal) -> TicketRow:
 def _contact(intake: Desk, number: str) -> Sealed:
     """The caller's own name and phone, to be redacted from what is added later."""
     with intake.database.reading() as reader:
-        stored = reader.get(CallerVaultRow, number)
-    return intake.vault.open(number, stored.sealed) if stored is not None else Sealed()
+        row = reader.get(TicketRow, number)
+        return _opened(intake, row, _sealed(reader, row)) if row is not None else Sealed()
+
+
+def _vaults(row: TicketRow) -> tuple[str, ...]:
+    """The tickets under whose numbers the caller is kept: a part has its parent's caller."""
+    return (row.number,) if row.parent is None else (row.parent, row.number)
+
+
+def _sealed(reader: Reader, row: TicketRow) -> Mapping[str, bytes]:
+    query = select(CallerVaultRow).where(col(CallerVaultRow.number).in_(_vaults(row)))
+    return {kept.number: kept.sealed for kept in reader.execute(query).scalars()}
+
+
+def _opened(intake: Desk, row: TicketRow, sealed: Mapping[str, bytes]) -> Sealed:
+    """What the vault keeps of a ticket's caller; a part adds only what was said later."""
+    kept = {number: intake.vault.open(number, secret) for number, secret in sealed.items()}
+    caller = kept.get(row.parent or row.number, Sealed())
+    later = kept.get(row.number) if row.parent is not None else None
+    return caller.amended(later.text, later.address) if later is not None else caller

@@ -182,6 +182,8 @@ class TicketView(TicketSummary):
     confidential: bool
     round: int
     urges: int
+    parent: str | None
+    children: Sequence[str]
     classification: ClassificationView | None
     case: Case | None
     timeline: Sequence[TimelineEntry]

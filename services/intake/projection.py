@@ -11,12 +11,39 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
-from services.intake.tickets import RECEIVED, REOPENED, TRIAGED
+from services.intake.tables import TicketRow
+from services.intake.tickets import RECEIVED, REOPENED, TRIAGED, split_off
 from shared.database import Writer, as_json
-from shared.envelope import Message
-from shared.events import Case, CaseEvent, CaseState, Classification
+from shared.envelope import Event, Message
+from shared.events import (
+    TICKET_RECEIVED,
+    TICKETS,
+    Case,
+    CaseEvent,
+    CaseState,
+    Classification,
+    SplitTicket,
+    TicketReceived,
+    WhistleEvent,
+)
+from shared.messaging import emit
 
+WITH_THE_CALLER: Final = (CaseState.CALLBACK_PENDING, CaseState.SPLIT)
+"""States that a caller's answer ends, the last answer of several for a ticket that was split."""
 TIMELINE_COLUMNS: Final = ("number", "at", "type", "actor", "unit", "note", "detail")
+
+
+PARTS: Final = text("""
+INSERT INTO ticket (number, id, version, status, channel, kind, text, address, lat, lon,
+    accused_unit, occurred_at, confidential, received_at, received_by, round, urges, parent, demand)
+SELECT part.number, gen_random_uuid(), 1, 'received', t.channel, t.kind, part.text, t.address,
+    t.lat, t.lon, t.accused_unit, t.occurred_at, t.confidential, t.received_at, t.received_by,
+    0, 0, t.number, part.demand
+FROM ticket t, unnest(CAST(:numbers AS text[]), CAST(:texts AS text[]), CAST(:demands AS text[]))
+    AS part (number, text, demand)
+WHERE t.number = :parent
+ON CONFLICT (number) DO NOTHING RETURNING number
+""")
 
 
 class UnknownTicket(Exception):
@@ -46,8 +73,17 @@ class Entry:
     detail: Mapping[str, str]
 
 
-def project(state: Projection, payload: Classification | CaseEvent) -> Projection:
-    """The state after an event; the same state where the event is older than it."""
+Said = Classification | CaseEvent | WhistleEvent
+"""What the other services say of a ticket."""
+
+
+def project(state: Projection, payload: Said) -> Projection:
+    """The state after an event; the same state where the event is older than it.
+
+    A whistle stands in the timeline only: the street keeps the ticket.
+    """
+    if isinstance(payload, WhistleEvent):
+        return state
     if isinstance(payload, Classification):
         if payload.ticket.version < state.classified_version:
             return state
@@ -63,10 +99,8 @@ def project(state: Projection, payload: Classification | CaseEvent) -> Projectio
     answered = state.status in (CaseState.CLOSED, REOPENED)
     return replace(
         state,
-        # The caller has answered; the case still says it waits until the router has heard.
-        status=state.status
-        if answered and case.state is CaseState.CALLBACK_PENDING
-        else case.state.value,
+        # The caller has answered; the case says that it waits until the router has heard.
+        status=state.status if answered and case.state in WITH_THE_CALLER else case.state.value,
         case_version=case.version,
         case_view=case,
         lead_unit=case.lead_unit or case.desk,
@@ -74,8 +108,13 @@ def project(state: Projection, payload: Classification | CaseEvent) -> Projectio
     )
 
 
-def entry(payload: Classification | CaseEvent) -> Entry:
+def entry(payload: Said) -> Entry:
     """What the timeline says of an event."""
+    if isinstance(payload, WhistleEvent):
+        about = {"whistle": payload.whistle.number, "kind": payload.whistle.kind.value}
+        if payload.concerns is not None:
+            about["concerns"] = payload.concerns
+        return Entry(payload.actor, payload.unit, payload.note, {**payload.detail, **about})
     if isinstance(payload, CaseEvent):
         return Entry(payload.actor, payload.unit, payload.note, payload.detail)
     detail = {"leaf": payload.leaf, "priority": payload.priority.value}
@@ -87,10 +126,8 @@ def apply(writer: Writer, messages: Sequence[Message]) -> None:
 
     Raises UnknownTicket.
     """
-    told: list[tuple[Message, Classification | CaseEvent]] = [
-        (message, message.payload)
-        for message in messages
-        if isinstance(message.payload, Classification | CaseEvent)
+    told: list[tuple[Message, Said]] = [
+        (message, message.payload) for message in messages if isinstance(message.payload, Said)
     ]
     states = _load(writer, sorted({message.key for message, _ in told}))
     changed = dict(states)
@@ -106,6 +143,42 @@ def apply(writer: Writer, messages: Sequence[Message]) -> None:
         )
     _save(writer, {n: state for n, state in changed.items() if state is not states[n]})
     writer.copy("timeline", TIMELINE_COLUMNS, lines)
+    for message, payload in told:
+        if isinstance(payload, CaseEvent) and payload.split:
+            _make_parts(writer, message, payload.split)
+
+
+def _make_parts(writer: Writer, message: Message, parts: Sequence[SplitTicket]) -> None:
+    """Accept what a ticket was split into (拆单), once, and say so. Its row is held already."""
+    parent = writer.get(TicketRow, message.key)
+    assert parent is not None
+    tickets = [split_off(parent.standing().ticket, part) for part in parts]
+    made = set(
+        writer.execute(
+            PARTS,
+            {
+                "parent": message.key,
+                "numbers": [ticket.number for ticket in tickets],
+                "texts": [ticket.text for ticket in tickets],
+                "demands": [ticket.demand for ticket in tickets],
+            },
+        ).scalars()
+    )
+    emit(
+        writer,
+        [
+            Event(
+                TICKETS,
+                TICKET_RECEIVED,
+                ticket.number,
+                TicketReceived(ticket=ticket),
+                message.time,
+                message.trace,
+            )
+            for ticket in tickets
+            if ticket.number in made
+        ],
+    )
 
 
 def _json(detail: Mapping[str, str]) -> str:

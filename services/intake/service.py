@@ -7,7 +7,7 @@ from services.intake.group_commit import GroupCommit
 from services.intake.projection import apply
 from services.intake.vault import Vault
 from shared.consume import Subscription
-from shared.events import CASES, CLASSIFICATIONS
+from shared.events import CASES, CLASSIFICATIONS, WHISTLES
 from shared.metrics import TICKETS_BY_STATUS
 from shared.service import Parts, Runtime, Service
 
@@ -28,7 +28,9 @@ def build(runtime: Runtime) -> Parts:
     return Parts(
         router=router,
         state=Desk(runtime.database, commit, vault, runtime.relay),
-        subscriptions=[Subscription("intake.projection", (CLASSIFICATIONS, CASES), apply)],
+        subscriptions=[
+            Subscription("intake.projection", (CLASSIFICATIONS, CASES, WHISTLES), apply)
+        ],
         checks={"group_commit": commit.is_alive},
         measure=count_tickets,
         close=commit.close,

@@ -14,7 +14,10 @@ from shared.events import Channel, Kind, Location, Ticket
 
 
 class TicketRow(SQLModel, table=True):
-    """A ticket, with what the other services have said of it."""
+    """A ticket, with what the other services have said of it.
+
+    One that was split off another (拆单) names its `parent`, whose caller is its own.
+    """
 
     __tablename__ = "ticket"
 
@@ -43,6 +46,8 @@ class TicketRow(SQLModel, table=True):
     classified_version: int
     case_view: dict[str, Any] | None = Field(sa_column=Column(JSONB))
     case_version: int
+    parent: str | None = None
+    demand: str | None = None
 
     def standing(self) -> Standing:
         """The row as the rules see it."""
@@ -63,6 +68,8 @@ class TicketRow(SQLModel, table=True):
             occurred_at=self.occurred_at,
             confidential=self.confidential,
             round=self.round,
+            parent=self.parent,
+            demand=self.demand,
         )
         return Standing(ticket, self.status, self.urges)
 

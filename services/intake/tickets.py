@@ -4,7 +4,8 @@ A ticket lives through `received`, `triaged` and then the states of its case; in
 decides what the caller does: add something, urge, answer the call-back.
 """
 
-from collections.abc import Mapping
+import re
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -15,6 +16,7 @@ from shared.events import (
     CaseState,
     Payload,
     Satisfaction,
+    SplitTicket,
     Ticket,
     TicketAmended,
     TicketCalledBack,
@@ -30,8 +32,9 @@ STATUSES: Final = (RECEIVED, TRIAGED, REOPENED, *CaseState)
 """Where a ticket may stand; all but the first three are states of its case."""
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
-NUMBER: Final = r"^[A-Z]{1,8}[0-9]{8}-[0-9]{6,12}$"
-"""What a ticket's number looks like, see `ticket_number`."""
+NUMBER: Final = r"^[A-Z]{1,8}[0-9]{8}-[0-9]{6,12}(-[1-9])?$"
+"""What a ticket's number looks like, see `ticket_number`; a part of a split one has a suffix."""
+SOLVED: Final = "solved"
 MAX_TEXT: Final = 20_000
 """Characters of a ticket with all its amendments."""
 
@@ -42,12 +45,14 @@ class Refusal(StrEnum):
     CLOSED = "ticket-closed"
     NOT_AWAITING_CALLBACK = "not-awaiting-callback"
     TOO_LONG = "ticket-too-long"
+    SPLIT = "ticket-split"
 
 
 SENTENCES: Final = {
     Refusal.CLOSED: "工单已办结, 如有新情况请重新受理",
     Refusal.NOT_AWAITING_CALLBACK: "工单尚未到回访环节",
     Refusal.TOO_LONG: "补充内容过多, 请重新受理一件新工单",
+    Refusal.SPLIT: "工单已拆单, 请在相应的子单上补充",
 }
 
 
@@ -81,9 +86,17 @@ def ticket_number(prefix: str, received_at: datetime, serial: int) -> str:
     return f"{prefix}{received_at.astimezone(SHANGHAI):%Y%m%d}-{serial:06d}"
 
 
+def parent_of(number: str) -> str | None:
+    """The number of the ticket that the one of this number was split off, if it was."""
+    whole, _, part = number.rpartition("-")
+    return whole if len(part) == 1 and re.fullmatch(NUMBER, number) else None
+
+
 def amend(standing: Standing, text: str | None, address: str | None) -> Change:
-    """Add words or a better address. Raises Refused on a closed or overlong ticket."""
+    """Add words or a better address. Raises Refused on a closed, split or overlong ticket."""
     _open(standing)
+    if standing.status == CaseState.SPLIT:
+        raise Refused(Refusal.SPLIT)
     ticket = standing.ticket
     words = ticket.text if text is None else f"{ticket.text}\n补充：{text}"
     if len(words) > MAX_TEXT:
@@ -139,13 +152,36 @@ def call_back(
     if satisfaction is Satisfaction.UNREACHED:
         return Change(Standing(ticket, standing.status, standing.urges), (called,))
     if solved:
-        closing = TicketClosed(number=number, version=version, outcome="solved", at=now)
+        closing = TicketClosed(number=number, version=version, outcome=SOLVED, at=now)
         return Change(Standing(ticket, CaseState.CLOSED, standing.urges), (called, closing))
     ticket = ticket.model_copy(update={"round": ticket.round + 1})
     reopening = TicketReopened(
         number=number, version=version, round=ticket.round, reason=comment, at=now
     )
     return Change(Standing(ticket, REOPENED, standing.urges), (called, reopening))
+
+
+def split_off(parent: Ticket, part: SplitTicket) -> Ticket:
+    """拆单: the ticket of one demand; everything but its words is as the caller said it."""
+    return parent.model_copy(
+        update={
+            "number": part.number,
+            "version": 1,
+            "title": None,
+            "text": part.text,
+            "round": 0,
+            "parent": parent.number,
+            "demand": part.leaf,
+        }
+    )
+
+
+def close_with_parts(standing: Standing, outcomes: Collection[str], now: datetime) -> Change:
+    """A split ticket ends with the last of its parts; solved only if all of them are."""
+    ticket = _next_version(standing.ticket)
+    outcome = min(set(outcomes) - {SOLVED}, default=SOLVED)
+    closing = TicketClosed(number=ticket.number, version=ticket.version, outcome=outcome, at=now)
+    return Change(Standing(ticket, CaseState.CLOSED, standing.urges), (closing,))
 
 
 def told(payload: Payload) -> tuple[str, Mapping[str, str]]:

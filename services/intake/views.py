@@ -1,6 +1,6 @@
 """Stored tickets as the interface shows them; times in Asia/Shanghai."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlmodel import col, select
@@ -12,18 +12,19 @@ from services.intake.contract import (
     TimelineEntry,
 )
 from services.intake.tables import TicketRow, TimelineRow
+from shared.auth import Role
 from shared.bodies import Point
 from shared.database import Reader
-from shared.events import TICKET_RECEIVED, Case, Channel, Kind, Payload
+from shared.events import TICKET_RECEIVED, Case, Channel, Kind, Payload, Priority, Ticket
+from shared.protection import case_for_unit, for_unit, masked
 from shared.web import local_times
 
 Part = TypeVar("Part", bound=Payload)
 
 
-def summary(row: TicketRow) -> TicketSummary:
-    """A ticket as a list shows it."""
-    classification = row.classification or {}
-    case = row.case_view or {}
+def summary(row: TicketRow, reader_role: Role) -> TicketSummary:
+    """A ticket as a list shows it to somebody of a role."""
+    seen = _seen(row, reader_role)
     return TicketSummary(
         number=row.number,
         id=str(row.id),
@@ -31,34 +32,67 @@ def summary(row: TicketRow) -> TicketSummary:
         version=row.version,
         channel=Channel(row.channel),
         kind=Kind(row.kind),
-        title=row.title,
-        text=row.text,
-        address=row.address,
+        title=seen.title,
+        text=seen.text,
+        address=seen.address,
         received_at=row.received_at,
         lead_unit=row.lead_unit,
-        leaf=case.get("leaf") or classification.get("leaf"),
-        priority=case.get("priority") or classification.get("priority"),
+        leaf=_said(row, "leaf"),
+        priority=_said(row, "priority"),
     )
 
 
-def view(reader: Reader, row: TicketRow) -> TicketView:
-    """A ticket with all that is known of it."""
-    point = None
-    if row.lat is not None and row.lon is not None:
-        point = Point(lat=row.lat, lon=row.lon)
+def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
+    """A ticket with all that is known of it, as somebody of a role may see it."""
+    seen = _seen(row, reader_role)
+    urgent = _said(row, "priority") == Priority.P0
+    protected = row.confidential and reader_role is Role.UNIT and not urgent
+    classification = _parsed(ClassificationView, row.classification)
+    case = _parsed(Case, row.case_view)
+    timeline = _timeline(reader, row)
+    if protected:
+        classification = classification and classification.model_copy(update={"demands": ()})
+        case = case and case_for_unit(case, seen)
+        timeline = [_masked(line) for line in timeline]
     return TicketView(
-        **summary(row).model_dump(),
-        location=point,
+        **summary(row, reader_role).model_dump(),
+        location=seen.location and Point(lat=seen.location.lat, lon=seen.location.lon),
         accused_unit=row.accused_unit,
-        occurred_at=row.occurred_at,
+        occurred_at=seen.occurred_at,
         external_id=row.external_id,
         confidential=row.confidential,
         round=row.round,
         urges=row.urges,
-        classification=_parsed(ClassificationView, row.classification),
-        case=_parsed(Case, row.case_view),
-        timeline=_timeline(reader, row),
+        parent=row.parent,
+        children=_children(reader, row.number),
+        classification=classification,
+        case=case,
+        timeline=timeline,
     )
+
+
+def _seen(row: TicketRow, reader_role: Role) -> Ticket:
+    """The ticket's words as somebody of a role may see them: a unit never who protects itself."""
+    ticket = row.standing().ticket
+    priority = Priority(_said(row, "priority") or Priority.P3)
+    return for_unit(ticket, priority) if reader_role is Role.UNIT else ticket
+
+
+def _masked(line: TimelineEntry) -> TimelineEntry:
+    detail = {name: masked(value) for name, value in line.detail.items()}
+    return line.model_copy(update={"note": masked(line.note), "detail": detail})
+
+
+def _said(row: TicketRow, name: str) -> str | None:
+    """What the case says of a ticket, or before there is one, the classification."""
+    found: str | None = (row.case_view or {}).get(name) or (row.classification or {}).get(name)
+    return found
+
+
+def _children(reader: Reader, number: str) -> Sequence[str]:
+    """The tickets this one was split into."""
+    query = select(TicketRow.number).where(TicketRow.parent == number)
+    return reader.execute(query.order_by(col(TicketRow.number))).scalars().all()
 
 
 def _parsed(model: type[Part], stored: Mapping[str, Any] | None) -> Part | None:

@@ -30,6 +30,11 @@ from shared.events import (
     Place,
     Priority,
     Ticket,
+    Whistle,
+    WhistleEvent,
+    WhistleFact,
+    WhistleKind,
+    WhistleState,
 )
 from shared.postgres import database_url, libpq
 from shared.service import Running, prepare
@@ -165,8 +170,32 @@ def case_event(
 
 def message(payload: Payload, number: str, at: datetime = NOW) -> Message:
     """The payload as a consumer gets it."""
-    type_ = CLASSIFIED if isinstance(payload, Classification) else CaseFact.DISPATCHED.event_type
+    match payload:
+        case Classification():
+            type_ = CLASSIFIED
+        case WhistleEvent():
+            type_ = WhistleFact.ACKNOWLEDGED.event_type
+        case _:
+            type_ = CaseFact.DISPATCHED.event_type
     return Message(id=uuid4(), type=type_, key=number, time=at, trace=None, payload=payload)
+
+
+def whistle_event(number: str) -> WhistleEvent:
+    """A called unit has acknowledged an emergency whistle."""
+    whistle = Whistle(
+        number=f"{number}-W1",
+        ticket_number=number,
+        version=4,
+        kind=WhistleKind.EMERGENCY,
+        state=WhistleState.DISPATCHED,
+        street="wangdingdi",
+        place=Place(certainty=Certainty.EXACT, street="wangdingdi"),
+        blown_by="system",
+        blown_at=NOW,
+        policy_version="p1",
+        calendar_version="c1",
+    )
+    return WhistleEvent(whistle=whistle, actor="李四", unit="fire", concerns="fire", at=NOW)
 
 
 def dispatched(number: str, lead: str = "wangdingdi", *assist: str) -> Message:

@@ -253,6 +253,23 @@ def test_a_confidential_caller_is_shown_to_no_unit(office: Office) -> None:
     assert (shown["name"], shown["phone"], shown["confidential"]) == ("张三", "13820001234", True)
 
 
+def test_what_points_at_a_confidential_caller_is_shown_to_no_unit(office: Office) -> None:
+    number = office.submit(
+        text="我家住迎水里3号楼2门501，楼下饭店排烟",
+        address="迎水里3号楼2门501",
+        location={"lat": 39.123456, "lon": 117.156789},
+        caller={"confidential": True},
+    )
+    office.post(f"/tickets/{number}/amendments", {"text": "我家住迎水里3号楼2门501，还在排"})
+    office.tell(dispatched(number, "ecology"))
+    (listed,) = office.get("/tickets?limit=200", UNIT, "ecology").json()["items"]
+    for seen in (listed, office.get(f"/tickets/{number}", UNIT, "ecology").json()):
+        assert "501" not in str(seen)
+        assert "迎水里" in seen["address"]
+    assert seen["location"] == {"lat": 39.12, "lon": 117.16}
+    assert "501" in office.get(f"/tickets/{number}").json()["text"]
+
+
 def test_the_words_before_redaction_are_shown_with_the_contact(office: Office) -> None:
     number = office.submit(text="请打13820001234找张三", caller={"name": "张三"})
     assert office.get(f"/tickets/{number}").json()["text"] == "请打【电话】找【姓名】"

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 from services.intake.projection import Projection, UnknownTicket, entry, project
 from services.intake.tickets import RECEIVED, TRIAGED
 from shared.events import CaseEvent, CaseState, Classification
-from tests.intake.office import NOW, Office, case_event, classification, dispatched, message
+from tests.intake.office import (
+    NOW,
+    Office,
+    case_event,
+    classification,
+    dispatched,
+    message,
+    whistle_event,
+)
 
 NUMBER = "NK20261123-000001"
 FRESH = Projection(RECEIVED, classified_version=0, case_version=0)
@@ -76,6 +84,22 @@ def test_the_timeline_names_who_did_it() -> None:
     assert entry(classification(NUMBER)).actor == "model"
     by_hand = entry(classification(NUMBER, actor="wang", decided_by="person"))
     assert (by_hand.actor, by_hand.detail["leaf"]) == ("wang", "property.corridor_clutter")
+
+
+def test_a_whistle_stands_in_the_timeline_and_moves_nothing(office: Office) -> None:
+    number = office.submit()
+    office.tell(dispatched(number, "wangdingdi"))
+    before = office.get(f"/tickets/{number}").json()
+    office.tell(message(whistle_event(number), number))
+    after = office.get(f"/tickets/{number}").json()
+    (line,) = after.pop("timeline")[len(before.pop("timeline")) :]
+    assert after == before
+    assert (line["type"], line["unit"]) == ("hotline.whistle.acknowledged.v1", "fire")
+    assert line["detail"] == {
+        "whistle": f"{number}-W1",
+        "kind": "emergency",
+        "concerns": "fire",
+    }
 
 
 def test_a_batch_is_stored_whatever_tickets_it_touches(office: Office) -> None:
