@@ -110,6 +110,29 @@ class Desk:
         case: JSON = answer.json()["case"]
         return case
 
+    def whistle(
+        self, number: str, command: str, *, role: Role, unit: str | None, name: str, **body: Any
+    ) -> JSON:
+        """A command on a whistle that must succeed; the whistle after it."""
+        answer = self.ask(
+            "router",
+            "POST",
+            f"/whistles/{number}/{command}",
+            role=role,
+            unit=unit,
+            name=name,
+            json=body,
+        )
+        assert answer.status_code == 200, answer.text
+        whistle: JSON = answer.json()["whistle"]
+        return whistle
+
+    def known(self, number: str) -> JSON | None:
+        """A ticket, None where intake does not have it yet."""
+        answer = self.ask("intake", "GET", f"/tickets/{number}")
+        body: JSON = answer.json()
+        return body if answer.status_code == 200 else None
+
     def metric(self, service: str, name: str) -> float:
         """The sum of a metric over its labels; 0 where it is not there."""
         body = self._http.get(f"{self.stack.address(service)}/metrics").text

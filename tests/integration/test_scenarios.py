@@ -1,11 +1,14 @@
 """Worked cases of the domain, from the caller's words to where the ticket stands."""
 
 from collections.abc import Iterator
+from functools import partial
+from typing import Any
 
 import pytest
 
 from deploy.stack import Stack
-from tests.integration.desk import Desk
+from shared.auth import Role
+from tests.integration.desk import Desk, eventually
 
 
 @pytest.fixture
@@ -151,3 +154,137 @@ def test_a_worked_case_ends_where_the_domain_says(
     assert case["lead_unit"] == lead
     if lead is None:
         assert ticket["number"] in {item["number"] for item in desk.queue(case["desk"])}
+
+
+def test_danger_stands_before_the_street_as_a_whistle_to_be_signed(desk: Desk) -> None:
+    number = desk.submit(
+        "雅安东里7号楼2单元都是臭鸡蛋味儿，家家户户都闻见了，准是煤气管子漏了，赶紧来人！"
+    )
+    case = desk.settled(number)["case"]
+    assert {"fire", "urban-management"} <= set(case["assist_units"])
+    assert case["suggested_whistle"] == "emergency"
+    (whistle,) = [
+        item["whistle"]
+        for item in desk.queue("jialingdao")
+        if item["number"] == number and item["whistle"]
+    ]
+    assert (whistle["kind"], whistle["state"]) == ("emergency", "proposed")
+    assert whistle["units"][0] == {**whistle["units"][0], "unit": "gas-heat", "lead": True}
+    street: dict[str, Any] = {"role": Role.UNIT, "unit": "jialingdao"}
+    desk.whistle(whistle["number"], "sign", name="值班领导", **street)
+    desk.whistle(whistle["number"], "dispatch", role=Role.DISPATCHER, unit=None, name="网格员")
+    for unit in ("gas-heat", "fire"):
+        (item,) = [i for i in desk.queue(unit) if i["number"] == number and i["whistle"]]
+        assert item["role"] == ("whistle_lead" if unit == "gas-heat" else "whistle_assist")
+        mine: dict[str, Any] = {
+            "role": Role.UNIT,
+            "unit": unit,
+            "name": f"{unit} 值班员",
+            "note": "已关阀通风",
+        }
+        for command in ("acknowledge", "arrive", "handle"):
+            desk.whistle(whistle["number"], command, **mine)
+    desk.whistle(whistle["number"], "confirm", name="社区网格员", **street)
+    closed = desk.whistle(whistle["number"], "close", name="值班领导", **street)
+    assert closed["state"] == "closed"
+    shown = desk.until(
+        number, lambda t: any(line["type"] == "hotline.whistle.closed.v1" for line in t["timeline"])
+    )
+    assert shown["case"]["clocks"] == case["clocks"], "a whistle never touches the citizen's clock"
+
+
+def test_a_moved_community_is_flagged_and_can_be_whistled_for_across_districts(desk: Desk) -> None:
+    number = desk.submit(
+        "我们燕宇花园，房本上写的南开区，门口那条路污水冒了俩礼拜了，南开说不归他，西青说没接手，"
+        "到底谁管？"
+    )
+    case = desk.settled(number)["case"]
+    assert case["place"]["district"] == "西青区"
+    assert case["place"]["certainty"] == "transferred"
+    assert "jurisdiction_transferred" in case["flags"]
+    answer = desk.ask(
+        "router",
+        "POST",
+        f"/cases/{number}/whistles",
+        role=Role.DISPATCHER,
+        json={
+            "kind": "public_demand",
+            "lead": "urban-management",
+            "assist": ["ecology"],
+            "done_so_far": "已与西青区中北镇联系两次",
+            "action": "现场认定管护单位",
+            "basis": "飞地点位协商清单",
+            "place": "燕宇花园门口道路",
+            "cross_district": True,
+        },
+    )
+    assert answer.status_code == 201, answer.text
+    assert answer.json()["whistle"]["cross_district"]
+
+
+def test_two_demands_become_two_tickets_and_the_first_closes_with_both(desk: Desk) -> None:
+    parent = desk.submit(
+        "俩事儿啊：一个是我们保山南里消防通道让人装了地锁，消防车进不来；再一个我们那个老人食堂"
+        "关门了，我爸八十多了上哪吃饭去？"
+    )
+    case = desk.settled(parent)["case"]
+    assert "split_proposed" in case["flags"]
+    assert [demand["leaf"] for demand in case["demands"]] == [
+        "safety.fire_hazard",
+        "elderly.meal_service",
+    ]
+    split = desk.command(parent, "split", role=Role.DISPATCHER, unit=None, name="网格员")
+    assert split["state"] == "split"
+    children = {}
+    for number in split["children"]:
+        children[number] = eventually(partial(desk.known, number))
+        child = desk.settled(number)
+        assert child["parent"] == parent
+        assert child["classification"]["decided_by"] == "person"
+        assert child["case"]["place"]["street"] == "wangdingdi"
+        children[number] = child["case"]
+    leaves = {number: case["leaf"] for number, case in children.items()}
+    assert sorted(leaves.values()) == ["elderly.meal_service", "safety.fire_hazard"]
+    for number, child in children.items():
+        unit = child["lead_unit"]
+        for command in ("accept", "contact", "reply"):
+            desk.command(
+                number, command, role=Role.UNIT, unit=unit, name=f"{unit} 承办人", note="已办"
+            )
+        desk.command(number, "verify", role=Role.UNIT, unit=unit, name=f"{unit} 核实人")
+        desk.until(number, lambda ticket: ticket["status"] == "callback_pending")
+        answer = desk.ask(
+            "intake",
+            "POST",
+            f"/tickets/{number}/callbacks",
+            json={"solved": True, "satisfaction": "satisfied"},
+        )
+        assert answer.status_code in (200, 201), answer.text
+    desk.until(parent, lambda ticket: ticket["case"]["state"] == "closed")
+    assert desk.ticket(parent)["status"] == "closed"
+
+
+@pytest.mark.parametrize(
+    ("words", "flag", "whistle"),
+    [
+        pytest.param(
+            "我们大园新居8号楼二十多户，外墙裂缝、屋里返潮，从23年反映到现在，物业看了就走，"
+            "再不解决我们就一块儿去区里。",
+            "collective",
+            "key_task",
+            id="twenty households who will go to the district together",
+        ),
+        pytest.param(
+            "你们一帮废物！电话打八遍了！@#￥…楼上漏水漏我一屋子你们管过吗！",
+            "repeat",
+            None,
+            id="the eighth call",
+        ),
+    ],
+)
+def test_what_callers_say_of_themselves_is_flagged(
+    desk: Desk, words: str, flag: str, whistle: str | None
+) -> None:
+    case = desk.settled(desk.submit(words))["case"]
+    assert flag in case["flags"]
+    assert case["suggested_whistle"] == whistle

@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from deploy.stack import Stack
-from services.router.policy import POLICY_DIRECTORY, load_policy
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.auth import Role
 from shared.bus import Record
 from shared.bus.connect import connect_bus

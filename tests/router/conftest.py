@@ -10,7 +10,9 @@ from tests.conftest import drop_databases, own_databases
 from tests.router.station import Station, open_station
 
 TABLES = (
-    *("queue_entry", "case_log", "clock", "case_record", "early_urge", "unit_feed"),
+    *("incident_member", "incident", "incident_counter"),
+    *("queue_entry", "case_log", "clock", "whistle_log", "whistle", "case_record"),
+    *("early_urge", "unit_feed"),
     *("outbox", "inbox", "dead_letter"),
 )
 

@@ -4,6 +4,7 @@ Its relay does not run, so that the outbox keeps everything the router has said.
 """
 
 import itertools
+import random
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -15,7 +16,7 @@ import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from services.router.api import Centre
+from services.router.centre import Centre
 from services.router.dispatching import Rules
 from services.router.service import ROUTER
 from shared.auth import Role, issue_token
@@ -67,6 +68,13 @@ def new_number() -> str:
     return f"NK20261123-{next(NUMBERS):06d}"
 
 
+def words_of(number: str) -> str:
+    """What this ticket says and no other: it is part of no event by its words."""
+    return "".join(
+        chr(letter) for letter in random.Random(number).sample(range(0x4E00, 0x9FA0), 12)
+    )
+
+
 def classified(number: str, leaf: str = LAMP, **fields: Any) -> Classification:
     """A classified ticket. `fields` are the classification's or its ticket's."""
     of_ticket = {name: fields.pop(name) for name in tuple(fields) if name in Ticket.model_fields}
@@ -77,7 +85,7 @@ def classified(number: str, leaf: str = LAMP, **fields: Any) -> Classification:
         received_at=datetime.now(UTC),
         channel=Channel.HOTLINE,
         kind=Kind.HELP,
-        text="请派人来看看",
+        text=words_of(number),
         address=HERE,
     )
     said = Classification(
@@ -193,8 +201,10 @@ class Station:
         return [fact for (fact,) in found]
 
     def queues(self, number: str) -> dict[str, tuple[str, bool]]:
-        """Role and openness of a case's entry in each unit's queue."""
-        query = "SELECT unit, item ->> 'role', open FROM queue_entry WHERE number = :n"
+        """Role and openness of a case itself, without its whistles, in each queue."""
+        query = (
+            "SELECT unit, item ->> 'role', open FROM queue_entry WHERE number = :n AND whistle = ''"
+        )
         return {unit: (role, is_open) for unit, role, is_open in self.rows(query, n=number)}
 
     def said(self, number: str) -> list[tuple[str, str]]:

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from services.router import clocks
-from services.router.clocks import Clock, ClockNotDue, Ladder, Step
+from services.router.clocks import LADDERS, Clock, ClockNotDue, Ladder, Step
 from shared.calendar import SHANGHAI, due, load_calendar, parse_limit, working_time_between
 from shared.events import CalendarName, ClockKind, Priority
 
@@ -47,6 +47,7 @@ def run_out(started: Clock, now: datetime) -> tuple[Clock, list[Step]]:
         ("30min", Ladder.EMERGENCY, ["20T16:15", "20T16:24", "20T16:30", "20T16:35"]),
         ("1wd", Ladder.NORMAL, ["23T11:45", "23T15:48", "23T17:30", "24T17:30"]),
         ("4wh", Ladder.NORMAL, ["23T09:30", "23T10:42", "23T11:30", "24T17:30"]),
+        ("15min", Ladder.ALARM, ["20T16:04:57", "20T16:12", "20T16:15", "20T16:20"]),
     ],
 )
 def test_the_steps_of_a_ladder_fall_where_the_table_says(
@@ -59,6 +60,25 @@ def test_the_steps_of_a_ladder_fall_where_the_table_says(
         climbing, _ = clocks.fire(climbing, climbing.next_fire_at, CALENDAR)
     expected = [at(f"2026-11-{time}") for time in times]
     assert climbed == list(zip(Step, expected, strict=True))
+
+
+def test_an_appointed_clock_ends_at_its_hour_and_reminds_once_before() -> None:
+    start, due_at = at("2026-11-20T16:00"), at("2026-11-30T09:00")
+    climbing = clocks.start(
+        ClockKind.REVIEW,
+        "housing",
+        parse_limit("365cd"),
+        start,
+        CALENDAR,
+        policy_version="p1",
+        ladder=Ladder.REVIEW,
+        due_at=due_at,
+    )
+    assert (climbing.due_at, climbing.allowance) == (due_at, due_at - start)
+    assert climbing.next_fire_at == start + (due_at - start) * 0.8
+    climbed, steps = run_out(climbing, at("2026-12-01T17:30"))
+    assert steps == [Step.REMIND, Step.OVERDUE, Step.ESCALATE]
+    assert climbed.breached
 
 
 def test_what_fell_due_meanwhile_fires_at_once_and_in_order() -> None:
@@ -221,7 +241,7 @@ def test_every_step_fires_once_and_in_order(
         now += gap
         ticking, steps = run_out(ticking, now)
         fired += steps
-    assert fired == list(Step)
+    assert fired == [rung.step for rung in LADDERS[ladder]]
     assert ticking.next_step is None
 
 

@@ -9,13 +9,11 @@ from sqlalchemy import text
 
 from services.router.clockwork import BATCH, DUE, clock_step, fire_due
 from services.router.storing import Ledger
-from shared.calendar import load_calendar
 from shared.database import Database
 from shared.events import Priority
 from shared.postgres import database_url
-from tests.router.station import LAMP, TRAPPED, Station
+from tests.router.station import LAMP, TRAPPED, Station, closed
 
-CALENDAR = load_calendar()
 LADDER = ["reminded", "urged", "overdue", "supervised", "escalated"]
 KINDS = ("accept", "contact", "resolve")
 
@@ -23,7 +21,7 @@ KINDS = ("accept", "contact", "resolve")
 def fire(station: Station, now: datetime) -> int:
     """One round of a worker, at an instant."""
     with station.database.writing() as writer:
-        return fire_due(writer, CALENDAR, now)
+        return fire_due(writer, station.rules, now)
 
 
 def fired(station: Station, number: str) -> list[tuple[str, str]]:
@@ -65,7 +63,7 @@ def test_a_restart_fires_nothing_twice(empty_station: Station) -> None:
     before = fired(station, number)
     again = Database(database_url(station.settings, "router"))
     with again.writing() as writer:
-        assert fire_due(writer, CALENDAR, later(1)) == 0
+        assert fire_due(writer, station.rules, later(1)) == 0
     again.close()
     assert fired(station, number) == before
 
@@ -82,7 +80,8 @@ def test_what_fell_due_while_nothing_ran_fires_at_once_step_after_step(
     assert everything.index(("overdue", "accept")) < everything.index(("overdue", "resolve"))
     versions = station.rows("SELECT version FROM case_log WHERE number = :n ORDER BY id", n=number)
     assert versions == sorted(versions)
-    assert station.queues(number)["grid-centre"] == ("supervise", True)
+    for unit in ("grid-centre", "district-office"):
+        assert station.queues(number)[unit] == ("supervise", True)
 
 
 def test_several_workers_at_once_fire_each_step_once(empty_station: Station) -> None:
@@ -114,15 +113,18 @@ def test_a_case_in_other_hands_is_passed_by_and_seen_again(empty_station: Statio
     assert fire(station, later(120)) == 12
 
 
-def test_an_answered_ticket_and_a_closed_one_have_no_clock_that_fires(
+def test_an_answered_ticket_waits_for_its_call_back_and_a_closed_one_for_nothing(
     empty_station: Station,
 ) -> None:
     station = empty_station
-    station.answered()
-    assert fire(station, later(365)) == 0
+    answered, ended = station.answered(), station.answered()
+    station.hear(closed(ended))
+    assert fire(station, later(365)) == 4
+    assert fired(station, answered) == [(fact, "call_back") for fact in LADDER]
+    assert fired(station, ended) == []
 
 
-def test_a_suspended_case_stands_still_and_runs_on_when_it_is_resumed(
+def test_a_suspended_case_stands_still_until_its_review_and_runs_on_when_it_is_resumed(
     empty_station: Station,
 ) -> None:
     station = empty_station
@@ -131,7 +133,9 @@ def test_a_suspended_case_stands_still_and_runs_on_when_it_is_resumed(
         station.done(number, command, unit="urban-management")
     review = later(40).date().isoformat()
     station.done(number, "suspend", plan="等待新灯杆到货", review_date=review)
-    assert fire(station, later(120)) == 0
+    assert fire(station, later(30)) == 0
+    assert fire(station, later(120)) == 3
+    assert {kind for _, kind in fired(station, number)} == {"review"}
     station.done(number, "resume", unit="urban-management")
     assert fire(station, later(120)) == 4
 
@@ -141,6 +145,7 @@ def test_danger_climbs_the_emergency_ladder(empty_station: Station) -> None:
     number = station.opened(LAMP, priority=Priority.P1)
     assert fire(station, datetime.now(UTC) + timedelta(minutes=21)) == 4
     assert fired(station, number) == [(fact, "accept") for fact in LADDER]
+    assert station.queues(number)["district-duty-room"] == ("supervise", True)
 
 
 def test_a_round_of_a_worker_says_whether_there_was_something_to_do(
@@ -149,8 +154,8 @@ def test_a_round_of_a_worker_says_whether_there_was_something_to_do(
     station = empty_station
     number = station.opened(TRAPPED, received_at=datetime.now(UTC) - timedelta(hours=2))
     relay = station.running.runtime.relay
-    assert clock_step(station.database, CALENDAR, relay)
-    assert not clock_step(station.database, CALENDAR, relay)
+    assert clock_step(station.database, station.rules, relay)
+    assert not clock_step(station.database, station.rules, relay)
     assert fired(station, number)[0] == ("reminded", "resolve")
 
 

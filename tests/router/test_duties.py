@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 
-from services.router.case_records import CaseRecord
+from services.router.cases.duties import Duty, duties, may_read, may_see
+from services.router.cases.records import CaseRecord
+from services.router.cases.states import Role as CaseRole
 from services.router.clockwork import fire_due
-from services.router.desks import GRID_CENTRE
-from services.router.duties import Duty, duties, may_see
+from services.router.desks import DESKS, DISCIPLINE, DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE
 from shared.auth import Role
 from shared.events import CaseState, Category, Certainty, Disposition, Place, Priority
 from tests.router.station import LAMP, STALLS, TRAPPED, Station
@@ -71,6 +72,16 @@ CENTRE_RULES = {GRID_CENTRE: Duty.RULE}
         ),
         ({"flags": frozenset({"supervised"})}, LEAD | {GRID_CENTRE: Duty.SUPERVISE}),
         ({"flags": frozenset({"supervised"}), "state": CaseState.CLOSED}, {}),
+        ({"flags": frozenset({"escalated"})}, LEAD | {DISTRICT_OFFICE: Duty.SUPERVISE}),
+        (
+            {"flags": frozenset({"escalated"}), "priority": Priority.P1},
+            LEAD | HELPERS | {DUTY_ROOM: Duty.SUPERVISE},
+        ),
+        (
+            {"flags": frozenset({"supervised", "escalated"}), "state": CaseState.CALLBACK_PENDING},
+            {GRID_CENTRE: Duty.SUPERVISE, DISTRICT_OFFICE: Duty.SUPERVISE},
+        ),
+        ({"flags": frozenset({"supervised", "escalated"}), "state": CaseState.CLOSED}, {}),
     ],
 )
 def test_a_case_stands_before_those_who_have_something_to_do(
@@ -80,23 +91,47 @@ def test_a_case_stands_before_those_who_have_something_to_do(
 
 
 @pytest.mark.parametrize("state", CaseState)
-@pytest.mark.parametrize(
-    "accused", ["urban-management", "power", "wangdingdi", "housing", GRID_CENTRE, "hotline-office"]
-)
+@pytest.mark.parametrize("accused", ["urban-management", "power", "wangdingdi", "housing", *DESKS])
+@pytest.mark.parametrize("priority", [Priority.P0, Priority.P3])
 def test_the_accused_has_no_duty_and_sees_nothing_in_any_state(
-    state: CaseState, accused: str
+    state: CaseState, accused: str, priority: Priority
 ) -> None:
     case = replace(
         CASE,
         state=state,
-        priority=Priority.P0,
+        priority=priority,
         desk=accused,
         proposed_owner="housing",
-        flags=frozenset({"supervised"}),
+        flags=frozenset({"supervised", "escalated"}),
         accused_unit=accused,
     )
     assert accused not in duties(case)
     assert not may_see(case, accused)
+    assert not may_read(case, CaseRole.UNIT, accused)
+    if state is not CaseState.CLOSED:
+        assert Duty.SUPERVISE in duties(case).values()
+
+
+@pytest.mark.parametrize(
+    ("accused", "stands_in"),
+    [(GRID_CENTRE, DISCIPLINE), (DISTRICT_OFFICE, DISCIPLINE), ("market", DISTRICT_OFFICE)],
+)
+def test_a_case_that_accuses_who_would_look_into_it_stands_before_another(
+    accused: str, stands_in: str
+) -> None:
+    flags = frozenset({"supervised", "escalated"})
+    case = replace(CASE, flags=flags, accused_unit=accused)
+    assert duties(case)[stands_in] is Duty.SUPERVISE
+
+
+@pytest.mark.parametrize("role", set(CaseRole) - {CaseRole.UNIT})
+@pytest.mark.parametrize("accused", [None, "market", GRID_CENTRE])
+def test_everybody_but_units_reads_all_cases_and_a_dispatcher_none_about_the_grid_centre(
+    role: CaseRole, accused: str | None
+) -> None:
+    case = replace(CASE, accused_unit=accused)
+    blind = role is CaseRole.DISPATCHER and accused == GRID_CENTRE
+    assert may_read(case, role, None) is not blind
 
 
 @pytest.mark.parametrize(
@@ -142,6 +177,8 @@ def test_the_proposed_owner_of_a_return_sees_the_case_until_it_is_ruled(station:
         (LAMP, Priority.P1, "wangdingdi"),
         (LAMP, Priority.P3, GRID_CENTRE),
         (LAMP, Priority.P1, GRID_CENTRE),
+        (LAMP, Priority.P3, DISTRICT_OFFICE),
+        (LAMP, Priority.P1, DUTY_ROOM),
         (LAMP, Priority.P3, "discipline"),
         (STALLS, Priority.P3, "wangdingdi"),
         (STALLS, Priority.P3, "market"),
@@ -157,6 +194,7 @@ def test_in_the_whole_life_of_a_case_the_accused_hears_nothing_of_it(
     station: Station, leaf: str, priority: Priority, accused: str
 ) -> None:
     number = station.opened(leaf, priority=priority, accused_unit=accused)
+    centre = Role.SUPERVISOR if accused == GRID_CENTRE else Role.DISPATCHER
 
     def accused_is_blind() -> None:
         assert station.get(f"/cases/{number}", Role.UNIT, accused).status_code == 404
@@ -167,26 +205,26 @@ def test_in_the_whole_life_of_a_case_the_accused_hears_nothing_of_it(
         assert number not in {item["number"] for item in page["items"]}
 
     accused_is_blind()
-    case = station.get(f"/cases/{number}").json()["case"]
+    case = station.get(f"/cases/{number}", centre).json()["case"]
     if case["lead_unit"] is None:
         refused = station.give(number, "redispatch", lead_unit=accused)
         assert refused.status_code == 422
         case = station.done(number, "redispatch", lead_unit="housing", assist_units=["police"])
     lead = case["lead_unit"]
     refused = station.give(
-        number, "redispatch", lead_unit="health", assist_units=[accused, "police"]
+        number, "redispatch", role=centre, lead_unit="health", assist_units=[accused, "police"]
     )
     assert refused.status_code == 422
     station.done(number, "supervise", role=Role.SUPERVISOR)
     accused_is_blind()
     with station.database.writing() as writer:
-        fire_due(writer, station.rules.calendar, datetime.now(UTC) + timedelta(days=200))
+        fire_due(writer, station.rules, datetime.now(UTC) + timedelta(days=200))
     for command in ("accept", "contact"):
         station.done(number, command, unit=lead)
     if any(clock["kind"] == "resolve" for clock in case["clocks"]):
         station.done(number, "extend", unit=lead, note="还需时间")
         accused_is_blind()
-        station.done(number, "rule-extension", approve=True)
+        station.done(number, "rule-extension", role=centre, approve=True)
     station.done(number, "reply", unit=lead, note="已处理")
     accused_is_blind()
     station.done(number, "verify", unit=lead, name="李四")

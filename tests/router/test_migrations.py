@@ -7,8 +7,10 @@ from sqlalchemy import Dialect, Table, inspect
 from sqlalchemy.types import TypeEngine
 
 from services.router import tables
+from services.router.incidents import tables as incident_tables
 from services.router.storing import LOG_COLUMNS
 from services.router.tables import CASE_COLUMNS, CLOCK_COLUMNS
+from services.router.whistles import tables as whistle_tables
 from shared import messaging
 from shared.database import migrate
 from tests.router.station import Station
@@ -18,7 +20,7 @@ WITHOUT_A_CLASS = {"alembic_version", "inbox", "liveness"}
 
 TABLES = {
     table.name: table
-    for module in (tables, messaging)
+    for module in (tables, whistle_tables, incident_tables, messaging)
     for member in vars(module).values()
     if isinstance(table := getattr(member, "__table__", None), Table)
 }

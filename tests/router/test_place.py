@@ -7,9 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.place import LOCATION_UNUSED, NOTHING_SAID, names_unregistered, resolve
-from services.router.place_names import short_name
-from services.router.policy import POLICY_DIRECTORY, load_policy
+from services.router.places.names import short_name
+from services.router.places.resolver import (
+    LOCATION_UNUSED,
+    NOTHING_SAID,
+    names_unregistered,
+    resolve,
+)
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import Certainty, Location, Place
 
 POLICY = load_policy(POLICY_DIRECTORY)

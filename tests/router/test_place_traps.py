@@ -4,8 +4,8 @@ import csv
 
 import pytest
 
-from services.router.place import names_unregistered, resolve
-from services.router.policy import POLICY_DIRECTORY, load_policy
+from services.router.places.resolver import names_unregistered, resolve
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import Certainty, Place
 
 GAZETTEER = load_policy(POLICY_DIRECTORY).gazetteer

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from services.router.policy import POLICY_DIRECTORY, STREET, PolicyError, load_policy
-from shared.events import CalendarName, ClockKind, Disposition, Priority
+from services.router.policy.loading import POLICY_DIRECTORY, STREET, PolicyError, load_policy
+from shared.events import CalendarName, ClockKind, Disposition, Priority, Regime
 from shared.taxonomy import load_taxonomy
 
 POLICY = load_policy(POLICY_DIRECTORY)
@@ -86,8 +86,9 @@ def test_the_version_changes_with_the_content_and_only_with_it(directory: Path) 
     assert load_policy(directory).version != POLICY.version
 
 
-ROW = "dispatch,housing,street,yes,1wd,1wd,5wd"
-LINE = "property.property_service,dispatch,housing,street,yes,1wd,1wd,5wd,,,"
+ROW = ",dispatch,housing,street,yes,no,1wd,1wd,5wd"
+LINE = "property.property_service,,dispatch,housing,street,yes,no,1wd,1wd,5wd,,,"
+OLD = "property.property_service,old_building,dispatch,street,housing,yes,no,1wd,1wd,5wd"
 
 
 def test_a_change_of_responsibility_holds_from_its_first_day(directory: Path) -> None:
@@ -139,6 +140,49 @@ def test_a_leaf_that_starts_late_or_is_missing_is_refused(directory: Path) -> No
     assert "property.property_service" in fault(directory).reason
 
 
+def test_the_row_of_a_regime_goes_before_the_general_one() -> None:
+    day = date(2026, 11, 23)
+    service = "property.property_service"
+    assert POLICY.responsible(service, day).lead == "housing"
+    assert POLICY.responsible(service, day, Regime.MANAGED).lead == "housing"
+    assert POLICY.responsible(service, day, Regime.OLD_BUILDING).lead == STREET
+
+
+def test_before_and_after_the_rows_of_a_regime_the_general_one_holds(directory: Path) -> None:
+    edit(directory, "responsibility.csv", "property.property_service,old_building", "#")
+    content = (directory / "responsibility.csv").read_text(encoding="utf-8")
+    kept = [line for line in content.splitlines() if not line.startswith("#")]
+    row = f"{OLD},2027-01-01,2027-12-31,x"
+    (directory / "responsibility.csv").write_text("\n".join([*kept, row]), encoding="utf-8")
+    policy = load_policy(directory)
+    leads = [
+        policy.responsible("property.property_service", day, Regime.OLD_BUILDING).lead
+        for day in (date(2026, 12, 31), date(2027, 1, 1), date(2027, 12, 31), date(2028, 1, 1))
+    ]
+    assert leads == ["housing", STREET, STREET, "housing"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "reason"),
+    [
+        (("2026-01-01,2026-12-31", "2026-12-31,"), "重叠"),
+        (("2026-01-01,2026-12-31", "2027-01-02,"), "空档"),
+        ((",", "2027-01-01,"), "重叠"),
+    ],
+)
+def test_a_regime_has_its_own_gaps_and_overlaps(
+    directory: Path, rows: tuple[str, ...], reason: str
+) -> None:
+    for validity in rows:
+        line = append(
+            directory,
+            "responsibility.csv",
+            f"grid.greening,managed,dispatch,street,,yes,yes,1wd,,,{validity},x",
+        )
+    error = fault(directory)
+    assert (error.line, reason in error.reason) == (line, True), error.sentence
+
+
 def test_a_unit_must_be_there_as_long_as_a_row_needs_it(directory: Path) -> None:
     edit(
         directory,
@@ -153,6 +197,8 @@ def test_a_unit_must_be_there_as_long_as_a_row_needs_it(directory: Path) -> None
     ("file", "old", "new", "reason"),
     [
         ("responsibility.csv", "dispatch,housing,street", "dispatch,hausing,street", "未知的单位"),
+        ("responsibility.csv", "property_service,old_building", "property_service,old", "管理模式"),
+        ("responsibility.csv", "yes,yes,1wd", "yes,maybe,1wd", "yes或no"),
         ("responsibility.csv", "|traffic-police", "|trafic-police", "未知的单位"),
         ("responsibility.csv", "grid.greening", "grid.gardening", "未知的事项"),
         ("responsibility.csv", "1wd,4h,3wd", "1wd,4hours,3wd", "时限"),
@@ -160,7 +206,7 @@ def test_a_unit_must_be_there_as_long_as_a_row_needs_it(directory: Path) -> None
         ("responsibility.csv", "housing,street,yes", "housing,housing,yes", "重复"),
         ("responsibility.csv", "street,housing,yes", "street,housing,no", "needs_place"),
         ("responsibility.csv", "housing,street,yes", "housing,street,perhaps", "yes或no"),
-        ("responsibility.csv", "greening,dispatch", "greening,awaiting_info", "处置方式"),
+        ("responsibility.csv", "greening,,dispatch", "greening,,awaiting_info", "处置方式"),
         ("responsibility.csv", "leaf,", "Leaf,", "表头"),
         ("units.csv", "grid-centre,", "grid-center,", "grid-centre"),
         ("units.csv", "wanxing,万兴街道,street", "street,万兴街道,street", "保留字"),
@@ -196,13 +242,20 @@ def test_a_faulty_row_is_refused(
 @pytest.mark.parametrize(
     ("file", "row", "reason"),
     [
-        ("compounds.csv", "禧顺花园,,jialingdao,又一份报道", "重复"),
-        ("compounds.csv", "某某花园,,nowhere,报道", "未知的街道"),
-        ("compounds.csv", "某某花园,,wanxing", "应有4列"),
+        ("compounds.csv", "禧顺花园,,jialingdao,,又一份报道", "重复"),
+        ("compounds.csv", "某某花园,,nowhere,,报道", "未知的街道"),
+        ("compounds.csv", "某某花园,,wanxing", "应有5列"),
+        ("compounds.csv", "某某花园,,wanxing,new,报道", "未知的管理模式"),
+        ("compounds.csv", "某某 花园,,wanxing,,报道", "不含空格"),
+        ("compounds.csv", "某某花园,120104005001,gulou,,报道", "不在鼓楼街道"),
         ("enclaves.csv", "某处,城中村,nowhere,,x", "未知的街道"),
         ("enclaves.csv", "某处,城里村,wanxing,,x", "飞地类别"),
         ("enclaves.csv", "某处,城中村,wanxing,nobody,x", "未知的单位"),
-        ("roads.csv", "宾水西道,395,401,,wanxing,x", "重叠"),
+        ("roads.csv", "宾水西道,395,401,南开区,wanxing,x", "重叠"),
+        ("flag_words.csv", "collective,联名,x", "重复"),
+        ("flag_words.csv", "crowd,联名,x", "未知的标记"),
+        ("flag_words.csv", "collective,…联名,x", "须有文字"),
+        ("flag_words.csv", "collective,#,x", "须有文字"),
         ("ordinary_words.csv", "大观园里,再一次", "重复"),
     ],
 )

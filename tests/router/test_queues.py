@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.router.queues import BadCursor, Page, QueueWatch, position
+from services.router.queues.reading import BadCursor, Page, QueueWatch, position
 from shared.auth import Role
 from tests.router.station import (
     LAMP,
@@ -22,6 +22,7 @@ from tests.router.station import (
     classified,
     new_number,
     served,
+    words_of,
 )
 
 MARKET = "other.consumer_market"
@@ -91,7 +92,7 @@ def test_without_a_cursor_a_unit_gets_what_is_open_oldest_change_first(
     assert numbers(page) == [second, first]
     assert all(item["open"] and item["role"] == "lead" for item in page["items"])
     assert page["items"][1]["case"]["state"] == "accepted"
-    assert page["items"][0]["ticket"]["text"] == "请派人来看看"
+    assert page["items"][0]["ticket"]["text"] == words_of(second)
     assert page["cursor"] == "urban-management:5"
 
 

@@ -2,15 +2,15 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.place import NOTHING_SAID, UNREGISTERED, resolve
-from services.router.policy import POLICY_DIRECTORY, PolicyError, load_policy
+from services.router.places.resolver import NOTHING_SAID, UNREGISTERED, resolve
+from services.router.policy.loading import POLICY_DIRECTORY, PolicyError, load_policy
 from services.router.responsibility import Routing, decide
 from shared.events import (
     CalendarName,
@@ -19,6 +19,7 @@ from shared.events import (
     Disposition,
     Place,
     Priority,
+    Regime,
     is_emergency,
 )
 from shared.taxonomy import load_taxonomy
@@ -44,7 +45,10 @@ EITHER = Place(district="南开区", certainty=Certainty.AMBIGUOUS, reasons=("�
 NAMED = Place(certainty=Certainty.UNKNOWN, reasons=(f"{UNREGISTERED}“金福里”",))
 ELSEWHERE = Place(district="河东区", certainty=Certainty.OUTSIDE, reasons=("属河东区",))
 MOVED = Place(district="西青区", certainty=Certainty.TRANSFERRED, reasons=("2021年划出",))
-PLACES = (HERE, STEM, NOWHERE, EITHER, NAMED, ELSEWHERE, MOVED)
+OWNED = HERE.model_copy(
+    update={"point": "甲点", "facility_owner": "power", "regime": Regime.OLD_BUILDING}
+)
+PLACES = (HERE, OWNED, STEM, NOWHERE, EITHER, NAMED, ELSEWHERE, MOVED)
 
 
 def route(
@@ -283,6 +287,92 @@ def test_an_excluded_unit_leaves_a_flag_and_an_uninvolved_one_none() -> None:
     assert route("grid.street_order", accused="wanxing").flags == ("accused_excluded",)
     assert route("property.property_fee", accused="market").flags == ("accused_excluded",)
     assert route("property.property_fee", accused="sports").flags == ()
+
+
+PIPES = HERE.model_copy(update={"point": "老菜市口", "facility_owner": "water"})
+OLD = HERE.model_copy(update={"regime": Regime.OLD_BUILDING})
+NEW = HERE.model_copy(update={"regime": Regime.MANAGED})
+
+
+@pytest.mark.parametrize(
+    ("leaf", "place", "lead", "assist"),
+    [
+        ("property.property_service", OLD, "wanxing", ("civil-affairs", "housing")),
+        ("property.property_service", NEW, "housing", ("wanxing",)),
+        ("property.property_service", HERE, "housing", ("wanxing",)),
+        ("property.common_facility_repair", OLD, "wanxing", ("housing", "civil-affairs")),
+        ("property.common_facility_repair", NEW, "housing", ("wanxing",)),
+        ("property.old_building_mgmt", OLD, "wanxing", ("civil-affairs", "housing")),
+        ("property.old_building_mgmt", NEW, "housing", ("wanxing",)),
+        ("grid.greening", OLD, "urban-management", ("wanxing", "sports")),
+    ],
+)
+def test_the_regime_of_the_compound_decides_where_the_table_says_so(
+    leaf: str, place: Place, lead: str, assist: tuple[str, ...]
+) -> None:
+    routing = route(leaf, place=place)
+    assert (routing.lead_unit, routing.assist_units) == (lead, assist)
+
+
+def test_a_decision_by_regime_says_so() -> None:
+    reason = route("property.property_service", place=OLD).reasons[-1]
+    assert "在旧楼区由万兴街道主责" in reason
+
+
+@pytest.mark.parametrize(
+    "leaf",
+    ["grid.road_facility", "grid.street_lighting", "grid.drainage_flooding", "grid.greening"],
+)
+@pytest.mark.parametrize("priority", [Priority.P0, Priority.P1, Priority.P3])
+def test_who_owns_the_facilities_of_a_point_leads_and_the_street_assists(
+    leaf: str, priority: Priority
+) -> None:
+    routing = route(leaf, priority, PIPES)
+    assert routing.lead_unit == "water"
+    assert routing.assist_units[:2] == ("wanxing", "urban-management")
+    assert routing.flags == ("facility_owner",)
+    assert any("先看设施权属：“老菜市口”的设施归天津水务" in why for why in routing.reasons)
+
+
+@pytest.mark.parametrize("leaf", ["grid.street_order", "property.property_service"])
+def test_the_owner_of_facilities_has_no_part_in_other_matters(leaf: str) -> None:
+    routing = route(leaf, place=PIPES)
+    assert "water" not in (routing.lead_unit, *routing.assist_units)
+    assert routing.flags == ()
+
+
+@pytest.mark.parametrize(
+    ("accused", "priority", "disposition", "lead"),
+    [
+        ("water", Priority.P3, DISPATCH, "discipline"),
+        ("water", Priority.P1, MANUAL, "grid-centre"),
+        ("water", Priority.P0, TRANSFER, "grid-centre"),
+        ("urban-management", Priority.P3, DISPATCH, "water"),
+        ("wanxing", Priority.P3, DISPATCH, "water"),
+    ],
+)
+def test_an_accused_owner_or_assistant_of_a_point_is_excluded(
+    accused: str, priority: Priority, disposition: Disposition, lead: str
+) -> None:
+    routing = route("grid.road_facility", priority, PIPES, accused=accused)
+    assert (routing.disposition, routing.lead_unit) == (disposition, lead)
+    assert accused not in routing.assist_units
+    assert "accused_excluded" in routing.flags
+
+
+def test_an_owner_that_no_longer_exists_leads_nothing() -> None:
+    gone = replace(POLICY.units["water"], valid_to=AT.date() - timedelta(days=1))
+    policy = replace(POLICY, units=MappingProxyType({**POLICY.units, "water": gone}))
+    routing = decide(
+        policy,
+        leaf="grid.road_facility",
+        priority=Priority.P3,
+        place=PIPES,
+        accused_unit=None,
+        abstained=False,
+        at=AT,
+    )
+    assert routing.lead_unit == "urban-management"
 
 
 def test_the_street_stands_in_for_itself_among_the_assistants_or_is_left_out() -> None:

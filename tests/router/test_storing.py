@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.router.handling import caller_handler, classified_handler
-from services.router.queues import read_queue
+from services.router.queues.reading import read_queue
 from services.router.storing import Ledger
 from shared.database import Database, Writer
 from shared.events import Payload, QueueItem
@@ -38,7 +38,7 @@ class Follower:
     unit: str
     cursor: str
     seen: list[int] = field(default_factory=list)
-    copy: dict[str, tuple[int, bool]] = field(default_factory=dict)
+    copy: dict[tuple[str, str], tuple[int, bool]] = field(default_factory=dict)
 
     def read(self) -> None:
         """Take over what changed since."""
@@ -46,7 +46,8 @@ class Follower:
             page = read_queue(reader, self.unit, self.cursor, limit=7)
         for item in page.items:
             self.seen.append(item.seq)
-            self.copy[item.number] = (item.seq, item.open)
+            whistle = item.whistle.number if item.whistle else ""
+            self.copy[item.number, whistle] = (item.seq, item.open)
         self.cursor = page.cursor
 
     def follow(self, done: threading.Event) -> None:
@@ -108,9 +109,11 @@ def test_a_reader_sees_every_number_in_its_order_while_others_commit(
 def test_a_copy_kept_by_the_cursor_is_true_while_entries_change(empty_station: Station) -> None:
     for follower in stress(empty_station, urge=True):
         assert follower.seen == sorted(set(follower.seen))
-        query = "SELECT number, seq, open FROM queue_entry WHERE unit = :u"
+        query = "SELECT number, whistle, seq, open FROM queue_entry WHERE unit = :u"
         truth = empty_station.rows(query, u=follower.unit)
-        assert follower.copy == {number: (seq, is_open) for number, seq, is_open in truth}
+        assert follower.copy == {
+            (number, whistle): (seq, is_open) for number, whistle, seq, is_open in truth
+        }
 
 
 def test_every_change_of_a_queue_is_on_the_units_topic_once_and_in_its_order(

@@ -1,0 +1,233 @@
+"""Importing the registers a district fills itself: good rows stand, bad ones say why."""
+
+import os
+import shutil
+from datetime import date
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import typer
+from typer.testing import CliRunner, Result
+
+from services.router.commands import add_commands
+from services.router.places.resolver import resolve
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
+from shared.events import Certainty, Regime
+from shared.settings import load_settings
+
+HEADS = {
+    "compounds": "name,community,street,regime,source",
+    "enclaves": "name,class,street,facility_owner,source",
+    "roads": "road,from,to,district,street,source",
+}
+
+
+@pytest.fixture
+def directory(tmp_path: Path) -> Path:
+    return Path(shutil.copytree(POLICY_DIRECTORY, tmp_path / "policy"))
+
+
+def run(*arguments: str, policy_dir: Path | None = None) -> Result:
+    environment = {"HOTLINE_POLICY_DIR": str(policy_dir)} if policy_dir else {}
+    cli = typer.Typer()
+    add_commands(cli)
+    with mock.patch.dict(os.environ, environment):
+        load_settings.cache_clear()
+        result = CliRunner().invoke(cli, arguments)
+    load_settings.cache_clear()
+    return result
+
+
+def table(tmp_path: Path, register: str, *rows: str, encoding: str = "utf-8") -> Path:
+    file = tmp_path / "名单.csv"
+    file.write_text("\n".join((HEADS[register], *rows)) + "\n", encoding=encoding)
+    return file
+
+
+def imported(directory: Path, tmp_path: Path, register: str, *rows: str) -> Result:
+    file = table(tmp_path, register, *rows)
+    return run("registers", "import", register, str(file), "--policy", str(directory))
+
+
+def files_of(directory: Path) -> dict[str, bytes]:
+    return {path.name: path.read_bytes() for path in directory.iterdir()}
+
+
+def test_an_imported_compound_is_found_with_its_regime(directory: Path, tmp_path: Path) -> None:
+    result = imported(
+        directory, tmp_path, "compounds", "金福里,120104005001,wanxing,old_building,台账"
+    )
+    assert result.exit_code == 0, result.output
+    assert "新增 1 行，替换 0 行，拒绝 0 行" in result.stdout
+    policy = load_policy(directory)
+    assert policy.version in result.stdout
+    place = resolve(policy.gazetteer, "我们金福里是老楼区")
+    assert (place.street, place.community) == ("wanxing", "120104005001")
+    assert place.regime is Regime.OLD_BUILDING
+
+
+def test_an_imported_enclave_gives_point_class_and_owner(directory: Path, tmp_path: Path) -> None:
+    result = imported(directory, tmp_path, "enclaves", "老菜市口,城中村,wanxing,water,台账")
+    assert result.exit_code == 0, result.output
+    place = resolve(load_policy(directory).gazetteer, "老菜市口路面塌了")
+    assert (place.point, place.enclave, place.facility_owner) == ("老菜市口", "城中村", "water")
+    assert (place.street, place.certainty) == ("wanxing", Certainty.STREET)
+
+
+def test_an_imported_range_of_numbers_decides_the_street(directory: Path, tmp_path: Path) -> None:
+    result = imported(directory, tmp_path, "roads", "宾水西道,1,99,南开区,tiyu-zhongxin,台账")
+    assert result.exit_code == 0, result.output
+    gazetteer = load_policy(directory).gazetteer
+    assert resolve(gazetteer, "宾水西道21号").street == "tiyu-zhongxin"
+    assert resolve(gazetteer, "宾水西道393号").certainty is Certainty.OUTSIDE
+
+
+BAD_ROWS = [
+    ("compounds", "某某花园,,nowhere,,x", "未知的街道“nowhere”"),
+    ("compounds", "某某花园,120104999999,wanxing,,x", "未知的社区代码"),
+    ("compounds", "某某花园,120104005001,gulou,,x", "不在鼓楼街道"),
+    ("compounds", "某某花园,,wanxing,老旧,x", "未知的管理模式"),
+    ("compounds", ",,wanxing,,x", "“name”不能为空"),
+    ("compounds", "园,,wanxing,,x", "两个字以上"),
+    ("compounds", "某某花园,,wanxing,x", "应有5列，实有4列"),
+    ("enclaves", "某处,城里村,wanxing,,x", "未知的飞地类别"),
+    ("enclaves", "某处,城中村,wanxing,nobody,x", "未知的单位“nobody”"),
+    ("enclaves", "某处,城中村,nowhere,,x", "未知的街道"),
+    ("roads", "宾水西道,395,401,南开区,wanxing,x", "与已登记的391—399号重叠"),
+    ("roads", "某某道,9,1,南开区,wanxing,x", "大于"),
+    ("roads", "某某道,一,9,南开区,wanxing,x", "“一”不是整数"),
+    ("roads", "某某道,1,99999999999,南开区,wanxing,x", "不是整数"),
+    ("roads", "某某道,1,9,,wanxing,x", "“district”不能为空"),
+    ("roads", "某某道,1,9,南开区,nowhere,x", "未知的街道"),
+]
+GOOD_ROWS = {
+    "compounds": "某某家园,,wanxing,managed,x",
+    "enclaves": "某某洼,城中村,wanxing,,x",
+    "roads": "某某路,1,9,南开区,wanxing,x",
+}
+
+
+@pytest.mark.parametrize(("register", "row", "reason"), BAD_ROWS)
+def test_a_bad_row_is_refused_with_its_line_and_the_good_ones_stand(
+    directory: Path, tmp_path: Path, register: str, row: str, reason: str
+) -> None:
+    result = imported(directory, tmp_path, register, row, GOOD_ROWS[register])
+    assert result.exit_code == 1
+    (refused,) = [line for line in result.stdout.splitlines() if line.startswith("名单.csv")]
+    assert refused.startswith("名单.csv第2行：")
+    assert reason in refused
+    assert "新增 1 行，替换 0 行，拒绝 1 行" in result.stdout
+    assert GOOD_ROWS[register] in (directory / f"{register}.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("register", HEADS)
+def test_a_row_that_stands_twice_in_the_file_is_refused_once(
+    directory: Path, tmp_path: Path, register: str
+) -> None:
+    result = imported(directory, tmp_path, register, GOOD_ROWS[register], GOOD_ROWS[register])
+    assert result.exit_code == 1
+    assert "第3行" in result.stdout
+    assert "与第2行重复" in result.stdout
+
+
+def test_ranges_of_one_file_may_not_overlap_each_other(directory: Path, tmp_path: Path) -> None:
+    result = imported(
+        directory,
+        tmp_path,
+        "roads",
+        "某某道,1,50,南开区,wanxing,x",
+        "某某道,50,99,南开区,gulou,x",
+        "某某道,51,99,南开区,gulou,x",
+    )
+    assert result.exit_code == 1
+    assert "名单.csv第3行：门牌号段与已登记的1—50号重叠" in result.stdout
+    assert "新增 2 行" in result.stdout
+
+
+def test_a_known_name_or_range_is_replaced(directory: Path, tmp_path: Path) -> None:
+    result = imported(directory, tmp_path, "compounds", "禧顺花园,,jialingdao,managed,新台账")
+    assert "新增 0 行，替换 1 行，拒绝 0 行" in result.stdout
+    content = (directory / "compounds.csv").read_text(encoding="utf-8")
+    assert content.count("禧顺花园") == 1
+    result = imported(directory, tmp_path, "roads", "宾水西道,391,399,西青区,,新台账")
+    assert "新增 0 行，替换 1 行，拒绝 0 行" in result.stdout
+    assert "新台账" in (directory / "roads.csv").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+def test_what_a_spreadsheet_saves_is_read(directory: Path, tmp_path: Path, encoding: str) -> None:
+    file = table(tmp_path, "compounds", GOOD_ROWS["compounds"], encoding=encoding)
+    result = run("registers", "import", "compounds", str(file), policy_dir=directory)
+    assert result.exit_code == 0, result.output
+    assert resolve(load_policy(directory).gazetteer, "某某家园停水").regime is Regime.MANAGED
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (None, "读不了"),
+        (b"\xff\xff\xff", "编码"),
+        ("名称,街道\n".encode(), "表头应为name,community,street,regime,source"),
+        (b"", "表头"),
+    ],
+)
+def test_a_file_that_is_no_such_table_changes_nothing(
+    directory: Path, tmp_path: Path, content: bytes | None, reason: str
+) -> None:
+    file = tmp_path / "名单.csv"
+    if content is not None:
+        file.write_bytes(content)
+    before = files_of(directory)
+    result = run("registers", "import", "compounds", str(file), "--policy", str(directory))
+    assert result.exit_code == 2
+    assert reason in result.stderr
+    assert files_of(directory) == before
+
+
+def test_a_faulty_policy_is_not_touched(directory: Path, tmp_path: Path) -> None:
+    (directory / "stems.csv").unlink()
+    before = files_of(directory)
+    result = imported(directory, tmp_path, "compounds", GOOD_ROWS["compounds"])
+    assert (result.exit_code, "stems.csv：文件不存在" in result.stderr) == (2, True)
+    assert files_of(directory) == before
+
+
+def test_nothing_but_the_register_changes(directory: Path, tmp_path: Path) -> None:
+    before = files_of(directory)
+    imported(directory, tmp_path, "compounds", GOOD_ROWS["compounds"])
+    after = files_of(directory)
+    assert after.keys() == before.keys()
+    assert [name for name in after if after[name] != before[name]] == ["compounds.csv"]
+    assert after["compounds.csv"].startswith(before["compounds.csv"])
+
+
+def test_the_shipped_policy_is_not_edited_in_place(tmp_path: Path) -> None:
+    file = str(table(tmp_path, "compounds", GOOD_ROWS["compounds"]))
+    for named in ((), ("--policy", str(POLICY_DIRECTORY))):
+        result = run("registers", "import", "compounds", file, *named)
+        assert (result.exit_code, "HOTLINE_POLICY_DIR" in result.stderr) == (2, True)
+
+
+def test_a_directory_is_checked_as_a_whole(directory: Path) -> None:
+    result = run("registers", "check", str(directory))
+    assert result.exit_code == 0
+    assert load_policy(directory).version in result.stdout
+    responsibility = directory / "responsibility.csv"
+    with responsibility.open("a", encoding="utf-8") as file:
+        file.write("grid.greening,,dispatch,nobody,,yes,no,1wd,,,,,x\n")
+    line = responsibility.read_text(encoding="utf-8").count("\n")
+    result = run("registers", "check", str(directory))
+    assert result.exit_code == 2
+    assert f"responsibility.csv第{line}行：未知的单位“nobody”" in result.stderr
+    missing = run("registers", "check", str(directory / "nowhere"))
+    assert (missing.exit_code, "文件不存在" in missing.stderr) == (2, True)
+
+
+def test_an_imported_regime_moves_the_lead(directory: Path, tmp_path: Path) -> None:
+    imported(directory, tmp_path, "compounds", "禧顺花园,,jialingdao,old_building,x")
+    policy = load_policy(directory)
+    place = resolve(policy.gazetteer, "禧顺花园屋顶漏雨")
+    day = date(2026, 11, 23)
+    leaf = "property.common_facility_repair"
+    assert policy.responsible(leaf, day, place.regime).lead == "street"
