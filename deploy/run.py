@@ -1,7 +1,7 @@
 """`make run`: the three services on one machine, in the foreground, until Ctrl-C.
 
 Starts the embedded PostgreSQL where no other is configured, migrates the databases,
-trains the model on the first start, then runs each service in a process of its own.
+then runs each service in a process of its own; the classifier trains its first model.
 """
 
 import sys
@@ -12,13 +12,11 @@ from typing import Final
 import httpx2
 from honcho.manager import Manager
 
-from services.classifier.home import classifier_home
-from services.classifier.model import load_or_train
+from deploy.stack import SERVICES
 from shared.postgres import running_server
 from shared.service import prepare
 from shared.settings import Settings, load_settings
 
-SERVICES: Final = ("intake", "classifier", "router")
 READY_SECONDS: Final = 60.0
 
 
@@ -29,7 +27,6 @@ def main() -> int:
     with running_server(settings):
         for service in SERVICES:
             prepare(settings, service)
-        load_or_train(classifier_home())
         manager = Manager()
         for service in SERVICES:
             manager.add_process(service, f"exec {sys.executable} -m services.{service} all")
