@@ -7,7 +7,7 @@ ROLE ?= operator
 FORMAT ?= text
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint demo token evaluate train bench schemas
+.PHONY: help install run test lint demo token evaluate train bench schemas pictures
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -41,11 +41,14 @@ token: $(INSTALLED) ## print a token: ROLE=operator|unit|dispatcher|supervisor|s
 evaluate: $(INSTALLED) ## judge the classifier: DATA=file.csv [FORMAT=json]
 	@$(PY) -m services.classifier.evaluate --data "$(DATA)" --format "$(FORMAT)"
 
-train: $(INSTALLED) ## train from the corpus [and DATA=history.csv]
-	@$(PY) -m services.classifier.train $(if $(DATA),--data "$(DATA)")
+train: $(INSTALLED) ## train from the corpus [and DATA="history.csv corrections.csv"]
+	@$(PY) -m services.classifier.train $(foreach file,$(DATA),--data "$(file)")
 
 bench: $(INSTALLED) ## measure throughput and latency, at most five minutes
 	@$(PY) -m deploy.load.bench
 
 schemas: $(INSTALLED) ## write the events' JSON Schemas and AsyncAPI document to deploy/events
 	@$(PY) -m deploy.events.generate
+
+pictures: $(INSTALLED) ## draw the state machines into the router's README
+	@$(PY) -m services.router.pictures

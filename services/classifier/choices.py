@@ -1,7 +1,7 @@
 """Which model is in use and which judges beside it: chosen by people, kept as a history.
 
 The newest row of `model_choice` holds for every process. Nothing is ever overwritten, so
-who chose what and when can be read there, and undone.
+who chose what and when can be read there, and undone; `retention.py` forgets the oldest.
 """
 
 from collections.abc import Sequence
@@ -39,7 +39,7 @@ def present_choice(reader: Reader) -> ChoiceRow | None:
 
 
 def all_choices(reader: Reader) -> Sequence[ChoiceRow]:
-    """Every choice ever made, oldest first."""
+    """Every choice that is kept, oldest first."""
     return reader.execute(select(ChoiceRow).order_by(col(ChoiceRow.id))).scalars().all()
 
 
@@ -87,7 +87,8 @@ def before(choices: Sequence[ChoiceRow]) -> str | None:
     used: list[str] = []
     for choice in choices:
         if choice.deed == Deed.ROLLBACK:
-            used.pop()
+            # What it undid may be forgotten already.
+            used = used[:-1] or [choice.active]
         elif not used or used[-1] != choice.active:
             used.append(choice.active)
     return used[-2] if len(used) > 1 else None

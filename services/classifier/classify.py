@@ -14,7 +14,13 @@ from services.classifier.demands import split_demands
 from services.classifier.model import Model, Prediction
 from services.classifier.normalise import clean, fold
 from services.classifier.rules import Finding, find_dangers, findings_for, load_rules
-from services.classifier.speech import is_foreign, is_only_abuse, is_silent, without_abuse
+from services.classifier.speech import (
+    is_foreign,
+    is_only_abuse,
+    is_question,
+    is_silent,
+    without_abuse,
+)
 from shared.events import Alternative, Category, Demand, Priority, is_emergency, most_urgent
 from shared.taxonomy import Leaf, load_taxonomy
 
@@ -22,13 +28,17 @@ INVALID: Final = "other.invalid_abusive"
 UNREADABLE: Final = Priority.P3
 """Silence or a foreign language may hide anything, so it does not sink to P5."""
 ELSEWHERE: Final = "other.non_jurisdiction"
-A_MATTER_OF_ITS_OWN: Final = 0.5
+A_MATTER_OF_ITS_OWN: Final = 0.4
 """Where a message seems to be about another district, its matter still decides the leaf if
 it is this probable among the rest: where it is, the router finds out from the place."""
-DANGER_CONFIRMS: Final = 0.12
+DANGER_CONFIRMS: Final = 0.2
 """From this probability of danger a leaf keeps its base priority P0 or P1."""
 DANGER_RAISES: Final = 0.55
-"""From this probability of danger any message is P1."""
+"""From this probability of danger a message that may be about anything is P1."""
+DANGER_OUTWEIGHS: Final = 0.6
+"""From this probability of danger any message is P1, however sure its matter."""
+ENOUGH_TO_SUSPECT: Final = 9
+"""Of fewer letters (“我刚才打过电话了”) the model's suspicion counts for nothing; rules do."""
 A_DEMAND_OF_ITS_OWN: Final = 0.5
 """A part of a message is a demand of its own only where its leaf is this probable."""
 
@@ -38,7 +48,7 @@ class Verdict:
     """The decision about one message. `reasons` are Chinese sentences for people.
 
     With `abstained` the leaf is a best guess and a person decides. `demands` holds one
-    entry for each demand, the only one if there is one.
+    entry for each demand, the only one if there is one, none where a person has split it.
     """
 
     leaf: str
@@ -49,7 +59,7 @@ class Verdict:
     alternatives: tuple[Alternative, ...]
     reasons: tuple[str, ...]
     demands: tuple[Demand, ...]
-    decided_by: Literal["rule", "model"]
+    decided_by: Literal["rule", "model", "person"]
     model_version: str
 
 
@@ -61,6 +71,7 @@ class _Part:
     findings: tuple[Finding, ...]
     normalised: str
     abusive: bool
+    asks: bool
 
 
 def classify(model: Model, text: str, title: str | None = None) -> Verdict:
@@ -95,6 +106,32 @@ def classify_many(model: Model, texts: Sequence[tuple[str | None, str]]) -> list
     return verdicts
 
 
+def classify_as(leaf: Leaf, version: str, text: str, title: str | None = None) -> Verdict:
+    """The verdict on a demand that a person split off another message and gave this leaf.
+
+    Its priority is the leaf's own, or what words of danger make it; `version` is that of
+    the model in use, which is not asked.
+    """
+    cleaned = clean(_join(title, text))
+    fired = [
+        finding
+        for finding in findings_for(find_dangers(load_rules(), cleaned), leaf.slug)
+        if not finding.silenced
+    ]
+    return Verdict(
+        leaf=leaf.slug,
+        category=leaf.category,
+        priority=most_urgent(leaf.priority, *(finding.rule.priority for finding in fired)),
+        probability=1.0,
+        abstained=False,
+        alternatives=(),
+        reasons=(*map(_told_by_rule, fired), f"由人工拆单确定：{leaf.name}"),
+        demands=(),
+        decided_by="person",
+        model_version=version,
+    )
+
+
 def _join(title: str | None, text: str) -> str:
     return f"{title}。{text}" if title and not text.startswith(title) else text
 
@@ -106,7 +143,9 @@ def _speaks(cleaned: str) -> bool:
 def _part(written: str, cleaned: str) -> _Part:
     decent = without_abuse(cleaned)
     findings = find_dangers(load_rules(), cleaned)
-    return _Part(written, findings, fold(decent), abusive=decent != cleaned)
+    return _Part(
+        written, findings, fold(decent), abusive=decent != cleaned, asks=is_question(cleaned)
+    )
 
 
 def _split(message: _Part) -> tuple[_Part, ...]:
@@ -170,7 +209,8 @@ def _decide(
     leaf = leaves[ruling.rule.leaf if ruling and ruling.rule.leaf else prediction.leaf]
     by_rule = ruling is not None
     abstained = not by_rule and prediction.certainty < model.threshold
-    priority, reasons = _priority(leaf, message.findings, prediction.danger, sure=not abstained)
+    danger = prediction.danger if len(message.normalised) >= ENOUGH_TO_SUSPECT else 0.0
+    priority, reasons = _priority(leaf, message, danger, sure=not abstained)
     guess = f"模型判断：{leaves[prediction.leaf].name}，可能性{prediction.probability:.0%}"
     if abstained:
         guess += f"，类别把握{prediction.certainty:.0%}，低于{model.threshold:.0%}，请人工确认"
@@ -198,22 +238,21 @@ def _ruling(findings: Sequence[Finding]) -> Finding | None:
 
 
 def _priority(
-    leaf: Leaf, findings: Sequence[Finding], danger: float, *, sure: bool
+    leaf: Leaf, message: _Part, danger: float, *, sure: bool
 ) -> tuple[Priority, tuple[str, ...]]:
     """The priority of a message about `leaf`, and the sentences that explain it.
 
-    An emergency leaf that is no more than a guess (not `sure`), or whose words of danger
-    are all guarded, needs more than the model's suspicion to stay one. Where a rule has
-    judged the words, its priority stands and the model's suspicion does not raise it.
+    An emergency leaf that is no more than a guess (not `sure`), of somebody who asks, or
+    whose words of danger are all guarded, needs more than the model's suspicion to stay
+    one. Where a rule has judged the words, its priority stands and the model's suspicion
+    does not raise it; nor does it raise a matter the model is sure of without more ado.
     """
-    concerned = findings_for(findings, leaf.slug)
+    concerned = findings_for(message.findings, leaf.slug)
     fired = [finding for finding in concerned if not finding.silenced]
-    reasons = [
-        f"规则“{finding.rule.name}”：文中有“{finding.words}”，优先级至少{finding.rule.priority}"
-        for finding in fired
-    ]
+    reasons = [_told_by_rule(finding) for finding in fired]
     raised = most_urgent(Priority.P5, *(finding.rule.priority for finding in fired))
-    suspected = danger >= (DANGER_CONFIRMS if sure else DANGER_RAISES)
+    doubt = DANGER_OUTWEIGHS if message.asks else DANGER_CONFIRMS if sure else DANGER_RAISES
+    suspected = danger >= doubt
     denied = len(fired) < len(concerned)
     if is_emergency(leaf.priority) and not is_emergency(raised) and (denied or not suspected):
         reasons.append(
@@ -221,12 +260,18 @@ def _priority(
         )
         return most_urgent(Priority.P2, raised), tuple(reasons)
     priority = most_urgent(leaf.priority, raised)
-    if not fired and not is_emergency(priority) and danger >= DANGER_RAISES:
+    alarming = danger >= (DANGER_OUTWEIGHS if sure else DANGER_RAISES)
+    if not fired and not is_emergency(priority) and alarming:
         reasons.append(f"模型判断有现实危险，可能性{danger:.0%}，优先级升为P1")
         priority = Priority.P1
     elif not fired:
         reasons.append(f"“{leaf.name}”的基本优先级为{leaf.priority}")
     return priority, tuple(reasons)
+
+
+def _told_by_rule(finding: Finding) -> str:
+    rule = finding.rule
+    return f"规则“{rule.name}”：文中有“{finding.words}”，优先级至少{rule.priority}"
 
 
 def _alternatives(leaf: str, prediction: Prediction) -> tuple[Alternative, ...]:

@@ -28,16 +28,6 @@ ANNOUNCED: Final = (
     "第二个",
     "第三件",
     "第三个",
-    "第二",
-    "第三",
-    "第四",
-    "二是",
-    "三是",
-    "四是",
-    "其二",
-    "其三",
-    "二、",
-    "三、",
     "顺便",
     "顺带",
     "同时反映",
@@ -47,16 +37,26 @@ ANNOUNCED: Final = (
     "还要反映",
 )
 """Words that, at the start of a clause, announce one more demand."""
-
-_CUT = re.compile(
-    r"(?<=[。；;！!？?，,：:、\s])(?=" + "|".join(ANNOUNCED) + r"|[2-6][、.．)）](?!\d))"
+COUNTED: Final = (
+    "第[二三四](?=[，,、：:])",
+    "[二三四]是",
+    "其[二三]",
+    "[二三]、",
+    r"[2-6][、.．)）](?!\d)",
 )
+"""Ways of counting. A caller counts demands, a letter-writer the arguments for one."""
+A_CALL: Final = 150
+"""From this many letters on a message is a letter."""
+
+_AT_A_CLAUSE = r"(?<=[。；;！!？?，,：:、\s])(?={})"
+_CUT_LETTER = re.compile(_AT_A_CLAUSE.format("|".join(ANNOUNCED)))
+_CUT_CALL = re.compile(_AT_A_CLAUSE.format("|".join((*ANNOUNCED, *COUNTED))))
 
 
 def split_demands(text: str) -> tuple[str, ...]:
     """The text cut where another demand is announced, in order; uncut, the text alone."""
     parts: list[str] = []
-    for part in _CUT.split(text):
+    for part in (_CUT_CALL if len(text) < A_CALL else _CUT_LETTER).split(text):
         if parts and (len(parts[-1].strip()) < SHORTEST or len(part.strip()) < SHORTEST):
             parts[-1] += part
         else:

@@ -26,15 +26,17 @@ from services.classifier.parameters import (
     BAYES_SMOOTHING,
     CATEGORY_SHARE,
     DANGER_PENALTY,
+    FEWEST_VOICES,
     FOLDS,
     LETTERS_A_VOICE,
     MOST_VOICES,
     SCALES,
     SVM_PENALTY,
     TRAFFIC,
+    TRUST_PENALTY,
     WANTED_COVERAGE,
 )
-from services.classifier.weights import Scores, Weights, certainty, chances, weigh
+from services.classifier.weights import Confidence, Scores, Weights, chances, lead, weigh
 from shared.events import is_emergency
 
 
@@ -47,8 +49,8 @@ class Scored:
     danger: Scores
     right: npt.NDArray[np.int64]
 
-    def certainty(self, scale: float) -> Scores:
-        return certainty(self.leaves, self.scores, scale)
+    def certainty(self, confidence: Confidence) -> Scores:
+        return confidence.certainty(self.leaves, self.scores)
 
     def traffic(self) -> Scores:
         """The weight of each message, so that together they are the mix a hotline hears."""
@@ -67,7 +69,7 @@ def fit(examples: Sequence[Example]) -> Weights:
     features = weigh(counts, rarity)
     labels = [example.leaf for example in examples]
     categories = [leaf.partition(".")[0] for leaf in labels]
-    voices = np.clip([len(text) / LETTERS_A_VOICE for text in texts], 1, MOST_VOICES)
+    voices = [_voices(example) for example in examples]
     svm = LinearSVC(C=SVM_PENALTY, random_state=0).fit(features, labels, voices)
     coarse = LinearSVC(C=SVM_PENALTY, random_state=0).fit(features, categories, voices)
     bayes = ComplementNB(alpha=BAYES_SMOOTHING).fit(features, labels, voices)
@@ -110,7 +112,31 @@ def cross_validate(examples: Sequence[Example]) -> Scored:
     return Scored(leaves, scores[messages], danger[messages], right)
 
 
-def calibrate_scale(scored: Scored) -> float:
+def calibrate(scored: Scored) -> Confidence:
+    """What unseen messages teach about how often a category that leads by so much is right."""
+    scale = _calibrate_scale(scored)
+    said = scored.scores.argmax(axis=1)
+    categories = np.array([leaf.partition(".")[0] for leaf in scored.leaves])
+    right = categories[said] == categories[scored.right]
+    plain = Confidence(scale, scale, np.zeros(len(categories), np.float32))
+    if right.all() or not right.any():
+        return plain
+    known = np.unique(categories)
+    evidence = np.column_stack(
+        [lead(scored.leaves, scored.scores), categories[said, None] == known]
+    )
+    judge = LogisticRegression(C=TRUST_PENALTY, max_iter=500)
+    judge.fit(evidence, right, scored.traffic() * len(right))
+    slope, *trust = judge.coef_[0].tolist()
+    if slope <= 0:
+        return plain
+    of_category = np.array(trust) + judge.intercept_[0]
+    return Confidence(
+        scale, slope, of_category[np.searchsorted(known, categories)].astype(np.float32)
+    )
+
+
+def _calibrate_scale(scored: Scored) -> float:
     """The scale whose probabilities surprise least (log loss) on unseen messages."""
     rows = np.arange(len(scored.right))
     traffic = scored.traffic()
@@ -122,15 +148,21 @@ def calibrate_scale(scored: Scored) -> float:
     return min(SCALES, key=surprise)
 
 
-def calibrate_threshold(scored: Scored, scale: float) -> float:
+def calibrate_threshold(scored: Scored, confidence: Confidence) -> float:
     """The certainty below which the least certain of unseen traffic lies.
 
     As much of it as WANTED_COVERAGE leaves to people, in the mix a hotline hears.
     """
-    sure = scored.certainty(scale)
+    sure = scored.certainty(confidence)
     order = np.argsort(sure, kind="stable")
     below = np.cumsum(scored.traffic()[order]) <= 1 - WANTED_COVERAGE
     return round(float(sure[order][~below].min()), 3)
+
+
+def _voices(example: Example) -> float:
+    if not example.message:
+        return 1.0
+    return min(max(FEWEST_VOICES, len(example.text) / LETTERS_A_VOICE), MOST_VOICES)
 
 
 def _fit_danger(examples: Sequence[Example], features: Any) -> tuple[Scores, float]:

@@ -1,7 +1,8 @@
 """What the classifier does with tickets: one prediction call for a batch, one event for each.
 
 A person's answer outlives the model: when a reviewed ticket is amended, its leaf stays and
-only danger in the new words can raise its priority.
+only danger in the new words can raise its priority. The same holds for a ticket that a
+person split off another: its leaf is the one they gave the demand.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from datetime import UTC, datetime
 from sqlalchemy import text
 from sqlmodel import col, select
 
-from services.classifier.classify import Verdict, classify_many
+from services.classifier.classify import Verdict, classify_as, classify_many
 from services.classifier.model import Model
 from services.classifier.tables import VerdictRow
 from shared.consume import Handler
@@ -30,6 +31,7 @@ from shared.events import (
 from shared.messaging import emit
 from shared.metrics import CLASSIFIED as CLASSIFIED_COUNT
 from shared.metrics import PROBABILITY
+from shared.taxonomy import load_taxonomy
 
 PERSON = "person"
 KEEP = text("""
@@ -90,6 +92,9 @@ def ticket_handler(model: Model, judged: Judged = lambda tickets: None) -> Handl
             before = said.get(ticket.number) or known.get(ticket.number)
             if before is not None and before.ticket.version > ticket.version:
                 continue
+            by_person = _split_off(ticket, model.version)
+            if by_person is not None and (before is None or before.decided_by != PERSON):
+                verdict = by_person
             classification = settle(before, ticket, verdict, now)
             said[ticket.number] = classification
             events.append(event_of(classification, message.trace))
@@ -107,6 +112,12 @@ def _words(payload: Payload, before: Classification | None) -> tuple[str | None,
     if isinstance(payload, TicketAmended) and before is not None and before.decided_by == PERSON:
         return None, payload.added_text or ""
     return payload.ticket.title, payload.ticket.text
+
+
+def _split_off(ticket: Ticket, version: str) -> Verdict | None:
+    """The verdict on a ticket whose leaf a person gave in splitting another; else None."""
+    leaf = load_taxonomy().get(ticket.demand or "")
+    return classify_as(leaf, version, ticket.text, ticket.title) if leaf else None
 
 
 def settle(

@@ -25,10 +25,10 @@ from services.classifier.corpus import (
 from services.classifier.home import model_file
 from services.classifier.normalise import normalise
 from services.classifier.parameters import PARAMETERS
-from services.classifier.weights import Weights, certainty, chances
+from services.classifier.weights import Confidence, Weights, chances
 from shared.events import Alternative
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 """Raise it when changed code would learn something else from the same corpus."""
 ALTERNATIVES: Final = 3
 BATCH: Final = 200
@@ -43,7 +43,7 @@ class ModelError(Exception):
 class Prediction:
     """The likeliest leaf of one text, the runners-up, and the probability of danger (P0, P1).
 
-    `certainty` says how sure the category is: the leaf against the best of any other.
+    `certainty` is the probability that the category is right.
     """
 
     leaf: str
@@ -62,7 +62,7 @@ class Model:
 
     version: str
     weights: Weights
-    scale: float
+    confidence: Confidence
     threshold: float
 
     def predict(self, texts: Sequence[str]) -> list[Prediction]:
@@ -78,11 +78,11 @@ class Model:
 
     def _predict_batch(self, texts: Sequence[str]) -> list[Prediction]:
         scores, danger = self.weights.score(texts)
-        likely = chances(scores, self.scale)
+        likely = chances(scores, self.confidence.scale)
         best = np.argsort(-likely, axis=1, kind="stable")[:, : ALTERNATIVES + 1]
         values = np.take_along_axis(likely, best, axis=1).round(4)
-        sure = certainty(self.weights.leaves, scores, self.scale).round(4)
         leaves = self.weights.leaves
+        sure = self.confidence.certainty(leaves, scores).round(4)
         return [
             Prediction(
                 leaves[places[0]],
@@ -141,19 +141,19 @@ def train(examples: Sequence[Example]) -> Model:
     serving does without.
     """
     from services.classifier.fitting import (
-        calibrate_scale,
+        calibrate,
         calibrate_threshold,
         cross_validate,
         fit,
     )
 
     scored = cross_validate(examples)
-    scale = calibrate_scale(scored)
+    confidence = calibrate(scored)
     return Model(
         version=version_of(examples),
         weights=fit(examples),
-        scale=scale,
-        threshold=calibrate_threshold(scored, scale),
+        confidence=confidence,
+        threshold=calibrate_threshold(scored, confidence),
     )
 
 
@@ -167,7 +167,9 @@ def write_model(model: Model, path: Path) -> None:
             np.savez(
                 file,
                 version=model.version,
-                scale=model.scale,
+                scale=model.confidence.scale,
+                slope=model.confidence.slope,
+                trust=model.confidence.trust,
                 threshold=model.threshold,
                 leaves=np.array(weights.leaves),
                 columns=weights.columns,
@@ -194,7 +196,7 @@ def read_model(path: Path) -> Model:
                 matrix=state["matrix"],
                 bias=state["bias"],
             )
-            version, scale, threshold = str(state["version"]), state["scale"], state["threshold"]
-            return Model(version, weights, float(scale), float(threshold))
+            confidence = Confidence(float(state["scale"]), float(state["slope"]), state["trust"])
+            return Model(str(state["version"]), weights, confidence, float(state["threshold"]))
     except Exception as error:
         raise ModelError(f"{path.name} is not a model: {error}") from error

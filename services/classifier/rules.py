@@ -6,7 +6,7 @@ pattern language. This module reads the table, and says which rules a text fires
 
 import re
 import tomllib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -34,6 +34,7 @@ class RulesError(Exception):
 class Guard(BaseModel):
     """Words that, near a match, show it to be no present danger.
 
+    `inside` are words that end a gap of the pattern (“电梯没困人”).
     `distance` bounds how far before the match they count; `reach` says whether they are
     looked for in the match's clause or its sentence. `unless` words there undo the guard
     (“以前也漏，今天又漏了”); `except` are phrases that merely contain a guard word.
@@ -44,6 +45,7 @@ class Guard(BaseModel):
     meaning: str
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
+    inside: tuple[str, ...] = ()
     distance: int | None = None
     reach: Literal["clause", "sentence"] = "clause"
     unless: tuple[str, ...] = ()
@@ -190,7 +192,7 @@ def _find(trigger: _Trigger, text: str) -> Finding | None:
     for match in trigger.pattern.finditer(text):
         start, end = match.span()
         sentence = _span(text, start, end, SENTENCE_ENDS)
-        gaps = " ".join(gap for gap in match.groups() if gap)
+        gaps = [gap for gap in match.groups() if gap]
         if not any(word in text[slice(*sentence)] for word in trigger.rule.unless) and not any(
             _holds(guard, text, (start, end), sentence, gaps) for guard in trigger.guards
         ):
@@ -200,20 +202,21 @@ def _find(trigger: _Trigger, text: str) -> Finding | None:
 
 
 def _holds(
-    guard: Guard, text: str, match: tuple[int, int], sentence: tuple[int, int], gaps: str
+    guard: Guard, text: str, match: tuple[int, int], sentence: tuple[int, int], gaps: Sequence[str]
 ) -> bool:
     start, end = match
     left, right = sentence if guard.reach == "sentence" else _span(text, start, end, CLAUSE_ENDS)
     before, after = text[left:start], text[end:right]
     for phrase in guard.exceptions:
         before, after = before.replace(phrase, "#"), after.replace(phrase, "#")
-        gaps = gaps.replace(phrase, "#")
+        gaps = [gap.replace(phrase, "#") for gap in gaps]
     if guard.distance is not None:
         widest = max(map(len, guard.before), default=0)
         before = before[-(guard.distance + widest) :]
     if not (
         _near(guard, before)
-        or any(w in gaps for w in (*guard.before, *guard.after))
+        or any(word in gap for gap in gaps for word in (*guard.before, *guard.after))
+        or any(gap.endswith(guard.inside) for gap in gaps if guard.inside)
         or any(word in after for word in guard.after)
     ):
         return False

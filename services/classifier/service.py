@@ -11,6 +11,8 @@ from services.classifier.api import Bench, router
 from services.classifier.drift import EVERY_SECONDS, publish_drift
 from services.classifier.handling import ticket_handler
 from services.classifier.live import LiveModels
+from services.classifier.retention import EVERY_SECONDS as FORGET_EVERY_SECONDS
+from services.classifier.retention import forgetting
 from services.classifier.shadow import Shadow
 from shared.consume import Handler, Subscription
 from shared.database import Database, Writer
@@ -33,7 +35,10 @@ def build(runtime: Runtime) -> Parts:
         subscriptions=[
             Subscription("classifier.tickets", (TICKETS,), live_handler(models, shadow))
         ],
-        tasks=[Task("classifier-shadow", shadow.step, SHADOW_PAUSE)],
+        tasks=[
+            Task("classifier-shadow", shadow.step, SHADOW_PAUSE),
+            Task("classifier-retention", forgetting(runtime.database), FORGET_EVERY_SECONDS),
+        ],
         checks={"model": lambda: bool(models.active.version)},
         measure=measures(runtime.database, models),
     )

@@ -101,11 +101,37 @@ SILENCE: Final = (
 )
 """How operators and recorders write down that nothing was said."""
 
+QUESTIONS: Final = (
+    "咨询",
+    "请问",
+    "想问",
+    "问问",
+    "问一下",
+    "打听",
+    "想了解",
+    "怎么申请",
+    "怎么办理",
+    "怎么换",
+    "怎么补",
+    "在哪领",
+    "哪里领",
+    "哪里办",
+    "去哪",
+    "上哪",
+    "找哪个",
+    "几点",
+    "多少钱",
+    "什么时候",
+    "是不是要换",
+)
+"""Words of somebody who wants to know and not to be rescued."""
+
 A_DEMAND: Final = 5
 """Fewer Chinese letters than this, insults and fillers aside, are no demand."""
 
 _ABUSE = re.compile("|".join(sorted(map(re.escape, ABUSE), key=len, reverse=True)))
 _FILLERS = re.compile("|".join(sorted(map(re.escape, FILLERS), key=len, reverse=True)))
+_QUESTIONS = re.compile("|".join(QUESTIONS))
 _SILENCE = re.compile("|".join(SILENCE))
 _CHINESE = re.compile("[\u3400-\u4dbf\u4e00-\u9fff]")
 _LETTERS = re.compile(r"[^\W\d_]")
@@ -119,6 +145,11 @@ def is_silent(cleaned: str) -> bool:
 def is_foreign(cleaned: str) -> bool:
     """Letters, but not one of them Chinese."""
     return not _CHINESE.search(cleaned)
+
+
+def is_question(cleaned: str) -> bool:
+    """Somebody asks how, where or when."""
+    return bool(_QUESTIONS.search(cleaned))
 
 
 def without_abuse(cleaned: str) -> str:

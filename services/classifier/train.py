@@ -1,10 +1,10 @@
 """Build the model from the corpus and, where given, the hotline's own history.
 
-    python -m services.classifier.train [--data history.csv] [--home DIR]
+    python -m services.classifier.train [--data history.csv …] [--home DIR]
 
-The history has columns text, leaf and perhaps priority. Its normalised texts, which hold
-no digits, are kept as `history.jsonl` beside the model: every later training uses them
-until another history replaces them or the file is removed.
+The history, of one file or several, has columns text, leaf and perhaps priority. Its
+normalised texts, which hold no digits, are kept as `history.jsonl` beside the model: every
+later training uses them until another history replaces them or the file is removed.
 """
 
 import json
@@ -29,7 +29,9 @@ from shared.events import Priority
 
 
 def train(
-    data: Annotated[Path | None, typer.Option(help="历史工单 CSV：text, leaf[, priority]")] = None,
+    data: Annotated[
+        list[Path] | None, typer.Option(help="历史工单 CSV：text, leaf[, priority]；可给多个")
+    ] = None,
     home: Annotated[Path | None, typer.Option(help="模型目录")] = None,
 ) -> None:
     """用语料（和本热线的历史）训练模型，写下模型、说明卡和交叉验证的指标。"""
@@ -37,7 +39,8 @@ def train(
     directory.mkdir(parents=True, exist_ok=True)
     if data:
         try:
-            write_history(read_history_csv(data), history_file(directory))
+            history = [example for file in data for example in read_history_csv(file)]
+            write_history(history, history_file(directory))
         except CorpusError as error:
             typer.echo(str(error), err=True)
             raise typer.Exit(2) from error
@@ -59,7 +62,7 @@ def describe(model: Model, examples: tuple[Example, ...]) -> tuple[dict[str, obj
     scored = cross_validate(examples)
     messages = [example for example in examples if example.message]
     said = [scored.leaves[place] for place in scored.scores.argmax(axis=1).tolist()]
-    sure = scored.certainty(model.scale).tolist()
+    sure = scored.certainty(model.confidence).tolist()
     report = measure(
         [Case(example.text, example.leaf) for example in messages],
         [
@@ -73,8 +76,9 @@ def describe(model: Model, examples: tuple[Example, ...]) -> tuple[dict[str, obj
         "vocabulary": len(examples) - len(messages),
         "leaves": dict(sorted(Counter(example.leaf for example in messages).items())),
         "parameters": repr(PARAMETERS),
-        "scale": model.scale,
+        "scale": model.confidence.scale,
         "threshold": model.threshold,
+        "leads_wanted": model.confidence.leads_wanted(model.weights.leaves, model.threshold),
         "cross_validation": report.as_json(),
     }
     return card, render(report)

@@ -34,6 +34,37 @@ class Weights:
         return scores[:, :-1], likely(scores[:, -1])
 
 
+@dataclass(frozen=True)
+class Confidence:
+    """How scores become probabilities: `scale` for the leaves, the rest for the category.
+
+    A category that leads by so much is right with the log-odds `slope` × lead + `trust`,
+    the trust being that in the leaf that was chosen: all leaves of a category share it, and
+    it makes of the one threshold a threshold of its own for each category.
+    """
+
+    scale: float
+    slope: float
+    trust: Floats
+
+    def leads_wanted(self, leaves: Sequence[str], threshold: float) -> dict[str, float]:
+        """How far each category must lead for its certainty to reach the threshold."""
+        odds = float(np.log(threshold / (1 - threshold)))
+        wanted = (odds - self.trust.astype(float)) / self.slope
+        categories = [leaf.partition(".")[0] for leaf in leaves]
+        return dict(zip(categories, wanted.round(3).tolist(), strict=True))
+
+    def certainty(self, leaves: Sequence[str], scores: Scores) -> Scores:
+        """How probably the category is right; zero where even the best leaf is but a guess.
+
+        Two look-alike leaves of one category do not lower it: the unit may differ, the
+        category stands.
+        """
+        guesses = chances(scores, self.scale).max(axis=1) < A_GUESS
+        sure = likely(self.slope * lead(leaves, scores) + self.trust[scores.argmax(axis=1)])
+        return np.where(guesses, 0.0, sure)
+
+
 def weigh(counts: Counts, rarity: Floats) -> Counts:
     """Counts damped by their logarithm, times how rare each is, rows of length one.
 
@@ -59,17 +90,11 @@ def chances(scores: Scores, scale: float) -> Scores:
     return np.asarray(powers / powers.sum(axis=1, keepdims=True))
 
 
-def certainty(leaves: Sequence[str], scores: Scores, scale: float) -> Scores:
-    """How sure the category is: its best leaf against the best leaf of any other category.
-
-    Two look-alike leaves of one category do not lower it: the unit may differ, the
-    category stands. But where even the best leaf is no more than a guess, it is zero.
-    """
+def lead(leaves: Sequence[str], scores: Scores) -> Scores:
+    """How far the best leaf is ahead of the best leaf of any other category."""
     names = [leaf.partition(".")[0] for leaf in leaves]
-    categories = sorted(set(names))
-    if len(categories) < 2:
-        return np.ones(len(scores))
-    guesses = chances(scores, scale).max(axis=1) < A_GUESS
-    places = [[i for i, name in enumerate(names) if name == one] for one in categories]
+    places = [[i for i, name in enumerate(names) if name == one] for one in sorted(set(names))]
+    if len(places) < 2:
+        return np.full(len(scores), np.inf)
     best = np.sort(np.column_stack([scores[:, at].max(axis=1) for at in places]), axis=1)
-    return np.where(guesses, 0.0, likely((best[:, -1] - best[:, -2]) * scale))
+    return np.asarray(best[:, -1] - best[:, -2])

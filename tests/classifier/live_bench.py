@@ -83,7 +83,7 @@ class Live:
 
     def shadow(self) -> Shadow:
         """The process's shadow, whose thread does not run here."""
-        (task,) = self.bench.running.parts.tasks
+        (task,) = (t for t in self.bench.running.parts.tasks if t.name == "classifier-shadow")
         return task._step.__self__  # type: ignore[attr-defined, no-any-return]
 
     def settle(self) -> None:

@@ -7,7 +7,7 @@ import pytest
 from services.classifier.classify import classify, classify_many
 from services.classifier.demands import split_demands
 from services.classifier.model import Model, Prediction
-from shared.events import Alternative, Category, Priority
+from shared.events import Alternative, Category, Priority, is_emergency
 from shared.taxonomy import load_taxonomy
 
 WORKED_CASES: list[tuple[str, set[str], str | None]] = [
@@ -215,7 +215,7 @@ def test_a_certain_model_still_looks_for_the_matter(model: Model, probability: f
                 for _ in texts
             ]
 
-    certain = Certain(model.version, model.weights, model.scale, model.threshold)
+    certain = Certain(model.version, model.weights, model.confidence, model.threshold)
     verdict = classify(certain, "你们这帮废物，路灯坏了一个月了也没人来修")
     assert verdict.leaf == "grid.street_lighting"
     assert verdict.alternatives[0].leaf == "other.invalid_abusive"
@@ -231,6 +231,32 @@ def test_an_old_fraud_is_no_emergency(model: Model) -> None:
 def test_danger_in_a_mild_matter_raises_it(model: Model) -> None:
     assert classify(model, "路灯不亮").priority == Priority.P3
     assert classify(model, "路灯杆漏电，孩子摸了一下手麻").priority == Priority.P1
+
+
+@pytest.mark.parametrize(
+    ("text", "urgent"),
+    [
+        ("请问独居老人的巡访怎么申请", False),
+        ("想问问房屋安全鉴定找哪个部门", False),
+        ("请问谁来管，楼道里一股煤气味", True),
+    ],
+)
+def test_a_question_is_no_danger_unless_its_words_are(
+    model: Model, text: str, urgent: bool
+) -> None:
+    assert is_emergency(classify(model, text).priority) == urgent
+
+
+LETTER_OF_ARGUMENTS = (
+    "尊敬的领导，我反映小区公共收益的账目问题，业委会三年来没有公布过一次，业主多次要求都被拒绝。"
+    "1、电梯广告的租金去向不明，物业说已经用于维修，却拿不出一张发票，楼道的灯照样坏着没有人换。"
+    "2、地面停车位收了三年的钱，路面坑洼也没有人修，说好的绿化更新到现在一棵树都没有看见。"
+    "3、业委会换届一拖再拖，筹备组的名单始终没有公示。请街道督促业委会公开账目，尽快换届。"
+)
+
+
+def test_a_letter_that_numbers_its_arguments_is_one_demand(model: Model) -> None:
+    assert len(classify(model, LETTER_OF_ARGUMENTS).demands) == 1
 
 
 def test_the_reasons_name_rule_words_and_model(model: Model) -> None:
@@ -253,7 +279,23 @@ def test_many_are_answered_in_their_order(model: Model) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["漏" * 100_000, "另外，" * 30_000, "煤气味" * 30_000, "\ud800\x00", "妈的" * 50_000]
+    "text",
+    [
+        "漏" * 100_000,
+        "另外，" * 30_000,
+        "煤气味" * 30_000,
+        "\ud800\x00",
+        "妈的" * 50_000,
+        "(a+)+$" * 16_000,
+        "[" * 100_000,
+        "着火了没着火" * 15_000,
+        "电梯，" * 30_000,
+        "\x00\x1b[31m" * 20_000,
+        "The gas is leaking " * 5_000,
+        "ガス漏れです",
+        "가스 냄새가 나요",
+        "🔥" * 25_000,
+    ],
 )
 def test_hostile_texts_are_answered_at_once(model: Model, text: str) -> None:
     start = time.perf_counter()

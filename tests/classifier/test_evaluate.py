@@ -124,18 +124,25 @@ def test_a_missing_or_binary_file_is_a_sentence_too(tmp_path: Path) -> None:
     assert CliRunner().invoke(evaluation, ["--data", str(binary)]).exit_code == 2
 
 
-def test_training_writes_model_card_and_metrics_and_keeps_the_history_without_digits(
+def test_training_writes_model_card_and_metrics_and_keeps_all_history_without_digits(
     tmp_path: Path,
 ) -> None:
     data = _file(tmp_path, "text,leaf,priority\n3号楼13900000000路灯不亮,grid.street_lighting,P3\n")
     home = tmp_path / "home"
-    result = CliRunner().invoke(training, ["--data", str(data), "--home", str(home)])
+    corrections = tmp_path / "corrections.csv"
+    corrections.write_text("text,leaf\n绿化带枯了,grid.greening\n", encoding="utf-8")
+    files = ["--data", str(data), "--data", str(corrections)]
+    result = CliRunner().invoke(training, [*files, "--home", str(home)])
     assert result.exit_code == 0, result.output
     card = json.loads((home / "card.json").read_text(encoding="utf-8"))
     metrics = json.loads((home / "metrics.json").read_text(encoding="utf-8"))
     assert (home / f"model-{card['version']}.npz").exists()
     assert metrics.keys() == KEYS
-    assert "139" not in (home / "history.jsonl").read_text(encoding="utf-8")
+    history = (home / "history.jsonl").read_text(encoding="utf-8")
+    assert "139" not in history
+    assert "路灯不亮" in history
+    assert "绿化带枯了" in history
+    assert card["leads_wanted"].keys() == set(Category)
 
 
 @pytest.mark.parametrize(

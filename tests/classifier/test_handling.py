@@ -3,6 +3,7 @@
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -201,3 +202,59 @@ def test_an_amendment_that_comes_while_a_person_answers_keeps_the_persons_leaf(
         )
     amending.join(timeout=5)
     assert bench.said(number)[-1][1].leaf == "grid.greening"
+
+
+SPLIT_REASON = "由人工拆单确定"
+CHILD: dict[str, Any] = {"parent": "NK20261123-900000", "demand": "elderly.meal_service"}
+
+
+@pytest.mark.parametrize(
+    ("leaf", "words", "priority"),
+    [
+        ("grid.street_lighting", VAGUE, Priority.P3),
+        ("elderly.meal_service", LAMP, Priority.P3),
+        ("safety.gas_leak", VAGUE, Priority.P0),
+        ("grid.street_lighting", "路灯杆漏电，孩子摸了一下手麻", Priority.P1),
+    ],
+)
+def test_a_ticket_split_off_another_has_the_leaf_a_person_gave_it(
+    bench: Bench, leaf: str, words: str, priority: Priority
+) -> None:
+    number = new_number()
+    bench.hear(taken(number, words, parent="NK20261123-900000", demand=leaf))
+    ((type_, said),) = bench.said(number)
+    assert (type_, said.leaf, said.decided_by) == ("classified", leaf, "person")
+    assert (said.abstained, said.probability, said.demands) == (False, 1.0, ())
+    assert said.priority is priority
+    assert said.reasons[-1].startswith(SPLIT_REASON)
+    assert bench.rows("SELECT guess_leaf FROM verdict WHERE number = :n", n=number) == [(None,)]
+
+
+@pytest.mark.parametrize(("added", "priority"), [("还是没人管", "P3"), (DANGER, "P0")])
+def test_a_split_off_ticket_that_is_amended_keeps_its_leaf(
+    bench: Bench, added: str, priority: str
+) -> None:
+    number = new_number()
+    bench.hear(taken(number, LAMP, **CHILD), amended(number, LAMP, added, **CHILD))
+    _, (_, said) = bench.said(number)
+    assert (said.leaf, said.decided_by, said.ticket.version) == (
+        "elderly.meal_service",
+        "person",
+        2,
+    )
+    assert said.priority == priority
+
+
+def test_a_reviewers_word_on_a_split_off_ticket_is_the_last(bench: Bench) -> None:
+    number = new_number()
+    bench.hear(taken(number, LAMP, **CHILD))
+    assert bench.post(f"/reviews/{number}", {"leaf": "grid.greening"}).status_code == 201
+    bench.hear(amended(number, LAMP, "还是没人管", **CHILD))
+    assert bench.said(number)[-1][1].leaf == "grid.greening"
+
+
+def test_a_demand_of_a_leaf_nobody_knows_is_left_to_the_model(bench: Bench) -> None:
+    number = new_number()
+    bench.hear(taken(number, LAMP, parent="NK20261123-900000", demand="grid.no_such_leaf"))
+    ((_, said),) = bench.said(number)
+    assert (said.leaf, said.decided_by) == ("grid.street_lighting", "model")

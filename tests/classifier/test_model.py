@@ -4,10 +4,12 @@ import time
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import numpy.typing as npt
 import pytest
 
 from services.classifier.corpus import Example, corpus_examples, vocabulary_examples, write_history
+from services.classifier.fitting import Scored, calibrate
 from services.classifier.home import model_file
 from services.classifier.model import (
     Model,
@@ -20,7 +22,7 @@ from services.classifier.model import (
     version_of,
     write_model,
 )
-from shared.events import Priority
+from shared.events import Category, Priority
 from shared.taxonomy import load_taxonomy
 
 HOSTILE = [
@@ -153,6 +155,35 @@ def test_a_history_given_once_is_learned_by_every_later_model(tmp_path: Path) ->
     write_history([kept], history_file(tmp_path))
     assert kept in training_examples(tmp_path)
     assert version_of(training_examples(tmp_path)) != version_of(training_examples(tmp_path / "x"))
+
+
+def test_the_certainty_of_a_category_grows_with_its_lead(model: Model) -> None:
+    """By a measure of its own for each category: some are right less often than they seem."""
+    confidence, leaves = model.confidence, model.weights.leaves
+    wanted = confidence.leads_wanted(leaves, model.threshold)
+    assert set(wanted) == set(Category)
+    assert len(set(wanted.values())) > 1
+    for place, leaf in enumerate(leaves):
+        lead = wanted[leaf.partition(".")[0]]
+        scores = np.full((2, len(leaves)), -5.0)
+        scores[0, place] = lead + 0.01 - 5.0
+        scores[1, place] = lead - 0.01 - 5.0
+        above, below = confidence.certainty(leaves, scores)
+        assert below < model.threshold
+        assert above == 0.0 or above >= model.threshold
+
+
+def test_a_category_that_is_often_wrong_must_lead_by_more() -> None:
+    """All that are said to be `grid` are; of those said to be `other` only the clearer half."""
+    leaves = ("elderly.allowance", "grid.greening", "other.consult_policy")
+    said = [1] * 100 + [2] * 100
+    right = [1] * 100 + [0] * 50 + [2] * 50
+    scores = np.zeros((200, 3))
+    scores[range(200), said] = np.tile(np.linspace(0.1, 2.0, 100), 2)
+    confidence = calibrate(Scored(leaves, scores, np.zeros(200), np.array(right)))
+    wanted = confidence.leads_wanted(leaves, 0.8)
+    assert confidence.slope > 0
+    assert wanted["grid"] < wanted["other"]
 
 
 def test_a_batch_keeps_up_with_a_storm(model: Model) -> None:

@@ -55,6 +55,8 @@ def test_a_rollback_with_nothing_before_it_is_refused(live: Live) -> None:
         ("start:a promote:b promote:c rollback:b", "a"),
         ("start:a promote:b rollback:a", None),
         ("start:a promote:b rollback:a promote:c", "a"),
+        ("promote:c rollback:b", None),
+        ("promote:c rollback:b promote:d", "b"),
     ],
 )
 def test_a_rollback_never_returns_to_what_was_rolled_back(deeds: str, expected: str | None) -> None:

@@ -1,0 +1,54 @@
+"""Short calls of every danger, and their look-alikes, through rules and model together."""
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import pytest
+
+from services.classifier.classify import classify_many
+from services.classifier.corpus import read_corpus
+from services.classifier.model import Model
+from shared.events import is_emergency
+
+CALLS: Mapping[str, Mapping[str, Sequence[str]]] = tomllib.loads(
+    Path(__file__).with_name("danger_calls.toml").read_text(encoding="utf-8")
+)
+FEWEST = 150
+MOST_FALSE_ALARMS = 0.10
+
+
+def all_calls(part: str) -> list[str]:
+    return [call for calls in CALLS[part].values() for call in calls]
+
+
+def alarming(model: Model, calls: Sequence[str]) -> list[str]:
+    """The calls that are given P0 or P1."""
+    verdicts = classify_many(model, [(None, call) for call in calls])
+    return [
+        call
+        for call, verdict in zip(calls, verdicts, strict=True)
+        if is_emergency(verdict.priority)
+    ]
+
+
+@pytest.mark.parametrize("kind", CALLS["danger"])
+def test_every_call_of_danger_is_heard(model: Model, kind: str) -> None:
+    calls = CALLS["danger"][kind]
+    assert set(calls) - set(alarming(model, calls)) == set()
+
+
+def test_few_look_alikes_raise_an_alarm(model: Model) -> None:
+    calls = all_calls("calm")
+    assert len(alarming(model, calls)) <= MOST_FALSE_ALARMS * len(calls)
+
+
+def test_the_calls_are_many_and_the_model_never_saw_them() -> None:
+    assert min(len(set(all_calls(part))) for part in CALLS) >= FEWEST
+    learned = {line.text for line in read_corpus()}
+    assert [call for part in CALLS for call in all_calls(part) if call in learned] == []
+
+
+def test_a_few_words_added_later_are_no_danger_unless_a_rule_knows_them(model: Model) -> None:
+    assert alarming(model, ["我刚才打过电话了", "快点吧", "电话没人接", "又来了"]) == []
+    assert alarming(model, ["救命啊", "着火了"]) == ["救命啊", "着火了"]
