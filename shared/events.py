@@ -190,6 +190,8 @@ class Ticket(Payload):
     """A ticket as the other services see it: redacted, without its caller.
 
     A ticket split off another names its `parent` and the leaf a person gave its `demand`.
+    `earlier` are the numbers of the same caller's last tickets, newest first, and
+    `usual_street` is where the last of them was: a hint to who asks, never a decision.
     """
 
     number: str
@@ -207,6 +209,8 @@ class Ticket(Payload):
     round: int = 0
     parent: str | None = None
     demand: str | None = None
+    earlier: tuple[str, ...] = ()
+    usual_street: str | None = None
 
 
 class TicketReceived(Payload):
