@@ -8,10 +8,11 @@ STREET that the street is and the community is not.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from services.router.places.boundaries import Area, street_at
 from services.router.places.gazetteer import HOME_DISTRICT, Entry, Gazetteer, Kind, Mention
 from services.router.places.names import normalised
 from services.router.places.numbers import house_number
@@ -21,6 +22,9 @@ from shared.events import Certainty, Location, Place
 UNREGISTERED: Final = "提到的地名不在登记册："
 NOTHING_SAID: Final = "没有说出可识别的街道、社区或小区"
 LOCATION_UNUSED: Final = "有坐标，但没有街道边界数据，坐标未用于定位"
+LOCATION_ELSEWHERE: Final = "坐标不在任何一个街道的边界内，未用于定位"
+LOCATION_HINTS: Final = "供人工定位参考：坐标位于"
+LOCATED: Final = "没有说出街道，按坐标和街道边界定位于"
 
 FIRM: Final = frozenset({Kind.COMMUNITY, Kind.ESTATE, Kind.STREET})
 SETTLED: Final = frozenset({Certainty.EXACT, Certainty.TRANSFERRED})
@@ -68,16 +72,27 @@ def resolve(
     text: str,
     address: str | None = None,
     location: Location | None = None,
+    boundaries: Sequence[Area] = (),
 ) -> Place:
     """The place of a ticket, with reasons a person can check.
 
-    Never raises; linear in the length of the words. `location` alone proves nothing until
-    street boundaries are imported, and the reasons say so.
+    Never raises; linear in the length of the words. `location` decides only where the words
+    name no place at all, and only with the streets' `boundaries`; the reasons say so.
     """
     place = _from_words(gazetteer, normalised(text), normalised(address or ""))
-    if location is not None and place.street is None and place.certainty is Certainty.UNKNOWN:
-        return place.model_copy(update={"reasons": (*place.reasons, LOCATION_UNUSED)})
-    return place
+    if location is None or place.street is not None or place.certainty is not Certainty.UNKNOWN:
+        return place
+    street = street_at(boundaries, location)
+    if street is not None and not names_unregistered(place):
+        reason = f"{LOCATED}{gazetteer.street_names[street]}"
+        return Place(
+            district=HOME_DISTRICT, street=street, certainty=Certainty.STREET, reasons=(reason,)
+        )
+    if street is not None:
+        why = f"{LOCATION_HINTS}{gazetteer.street_names[street]}"
+    else:
+        why = LOCATION_ELSEWHERE if boundaries else LOCATION_UNUSED
+    return place.model_copy(update={"reasons": (*place.reasons, why)})
 
 
 def names_unregistered(place: Place) -> bool:

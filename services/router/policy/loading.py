@@ -17,7 +17,9 @@ from typing import Final
 
 from services.router.cases.records import Waits
 from services.router.desks import DESKS
+from services.router.places.boundaries import Area
 from services.router.places.gazetteer import Gazetteer
+from services.router.policy.boundaries import BOUNDARIES, load_boundaries
 from services.router.policy.files import (
     PolicyError,
     Row,
@@ -102,6 +104,7 @@ class Policy:
     urgent_accept: Mapping[Priority, Limit]
     waits: Waits
     gazetteer: Gazetteer
+    boundaries: tuple[Area, ...]
     flag_words: tuple[FlagWord, ...]
     whistles: WhistleKinds
     version: str
@@ -142,6 +145,7 @@ def load_policy(directory: Path) -> Policy:
         urgent_accept=_urgent_accept(directory),
         waits=load_waits(directory),
         gazetteer=load_gazetteer(directory, streets, units.keys()),
+        boundaries=load_boundaries(directory, streets),
         flag_words=load_flag_words(directory),
         whistles=load_whistle_kinds(directory),
         version=_version(directory),
@@ -254,6 +258,6 @@ def _without_gap(
 def _version(directory: Path) -> str:
     """Twelve hexadecimal digits that change with any table."""
     digest = hashlib.sha256()
-    for path in sorted(directory.glob("*.csv")):
+    for path in sorted((*directory.glob("*.csv"), *directory.glob(BOUNDARIES))):
         digest.update(path.name.encode() + b"\0" + path.read_bytes() + b"\0")
     return digest.hexdigest()[:12]
