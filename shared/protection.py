@@ -1,6 +1,7 @@
 """What a unit gets of a ticket whose caller wants to stay unknown (举报人保护, handbook section 3).
 
-Nothing that points at the caller: who they say they are, where they say they live, and every
+Of no caller does a unit learn what else they have called about. Of a protected one it gets
+nothing that points at them: who they say they are, where they say they live, and every
 door and room number, for whose it is the words do not prove. Compound, building and street
 stay, so that the unit can still act. Everywhere the reading is strict: to lose a few words
 is better than to lose the caller.
@@ -20,6 +21,10 @@ NAME: Final = "【姓名】"
 DECIMALS: Final = 2
 """Of coordinates: about a kilometre."""
 
+EARLIER_TICKETS: Final = "同一来电人近期另有"
+USUAL_STREET: Final = "来电人以往诉求多在"
+"""How the reasons of a case begin that speak of the caller's other tickets."""
+
 _DIGIT: Final = "0-9０-９零〇一二两三四五六七八九十百幺"
 _N: Final = rf"[{_DIGIT}]{{1,5}}"
 _CLAUSE: Final = r"[^。，,;；!！?？\n]"
@@ -27,6 +32,7 @@ _COUNTED: Final = "(?![元块米平㎡人户家年月天日次个多余几件点
 """Behind digits that are an amount or a time, not a room."""
 _BUILDING: Final = "(?:号楼|号院|号门|号|栋|幢|座|弄)"
 _ROOM: Final = rf"(?<![{_DIGIT}])[0-9０-９零〇一二三四五六七八九幺]{{3,4}}(?![{_DIGIT}]){_COUNTED}"
+_HOTLINES: Final = "(?!1(?:10|19|20|22)(?![0-9]))"
 _DOORS: Final = re.compile(
     rf"(?<![{_DIGIT}])(?:"
     # 2门501, 三单元六楼东户
@@ -38,9 +44,13 @@ _DOORS: Final = re.compile(
     rf")|[东西中左右]户(?![外型籍])"
     # 3号楼501, 5栋顶楼3102的业主
     rf"|(?<=[楼栋幢座层])的?{_ROOM}"
+    # 我家601, 隔壁602, 住六零一, 602的邻居
+    rf"|(?:(?<=[家住])|(?<=隔壁|对门|楼上|楼下|楼里))(?:是|的|在)?{_HOTLINES}{_ROOM}"
+    rf"|{_HOTLINES}{_ROOM}(?=的?(?:邻居|业主|住户|租户|房东|那家|那户|这家|这户))"
 )
 _ADDRESS: Final = re.compile(
     rf"(?:(?<![{_DIGIT}]){_N}(?:{_BUILDING}楼?|[楼层门室户房]|单元)"
+    rf"|(?:(?:他|她|它|他们|她们|对方)家?的?)?(?:楼[上下]|隔壁|对[门面])(?:那?[栋户家])?"
     rf"|[顶底]楼|[东西中左右]户|{DOOR}|(?<=[号楼栋幢座弄元门层】\-－–—]){_N}(?![{_DIGIT}])"
     rf"|(?<![{_DIGIT}])[0-9０-９]{{1,4}}(?=[-－–—]))(?:[-－–—的、 ](?=[{_DIGIT}{DOOR[0]}]))?"
 )
@@ -71,6 +81,7 @@ _IS: Final = re.compile(
 _SURNAME: Final = "(?:欧阳|司马|上官|诸葛|司徒|慕容|令狐|皇甫|[一-鿿])"
 _CALLED: Final = re.compile(
     rf"(?P<said>(?:我|本人)姓名?[是为:： ]{{0,2}}|(?:我名?|本人|名字)叫"
+    rf"|我家?(?:的|家)?{_KIN}(?:名?叫|的?名字[是叫])|联系人(?={_SURNAME}(?:女士|先生))"
     rf"|(?:我的名字|举报人|反映人|联系人|署名|落款)[是为:： ]{{1,2}})"
     r"(?![是为他她它你们了过来人物保不个车警救的送外么信息什])"
     rf"{_SURNAME}(?:(?![住家在是的来今想要也])[一-鿿]){{0,2}}"
@@ -94,11 +105,13 @@ _SHORT_IDENTITY: Final = 8
 
 
 def for_unit(ticket: Ticket, priority: Priority) -> Ticket:
-    """The ticket as a unit sees it; the same object where the caller need not be protected.
+    """The ticket as a unit sees it; the same object where nothing has to be taken out.
 
-    Who is in a live emergency (P0) has to be found first: nothing is taken out of it.
+    Who is in a live emergency (P0) has to be found first: it loses nothing but the history.
     """
-    if not ticket.confidential or priority is Priority.P0:
+    if ticket.earlier or ticket.usual_street:
+        ticket = ticket.model_copy(update={"earlier": (), "usual_street": None})
+    if not _protected(ticket, priority):
         return ticket
     occurred = ticket.occurred_at
     if occurred is not None:
@@ -118,13 +131,30 @@ def for_unit(ticket: Ticket, priority: Priority) -> Ticket:
 
 
 def case_for_unit(case: Case, ticket: Ticket) -> Case:
-    """The ticket's case as a unit sees it: its demands are the caller's words too."""
-    if not ticket.confidential or case.priority is Priority.P0 or not case.demands:
+    """The ticket's case as a unit sees it: its demands are the caller's words too.
+
+    The same object where nothing has to be taken out.
+    """
+    reasons = tuple(
+        reason for reason in case.reasons if not reason.startswith((EARLIER_TICKETS, USUAL_STREET))
+    )
+    if reasons != case.reasons:
+        case = case.model_copy(update={"reasons": reasons})
+    if not _protected(ticket, case.priority) or not case.demands:
         return case
     demands = tuple(
         demand.model_copy(update={"text": masked(demand.text)}) for demand in case.demands
     )
     return case.model_copy(update={"demands": demands})
+
+
+def note_for_unit(note: str, ticket: Ticket, priority: Priority) -> str:
+    """A remark on a ticket that no unit has written, as a unit sees it: it may quote the caller."""
+    return masked(note) if _protected(ticket, priority) else note
+
+
+def _protected(ticket: Ticket, priority: Priority) -> bool:
+    return ticket.confidential and priority is not Priority.P0
 
 
 def masked(words: str) -> str:

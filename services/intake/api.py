@@ -112,7 +112,7 @@ def tickets(
         if unit not in (None, caller.unit):
             raise not_found()
         unit = caller.unit
-    criteria = Criteria(status, unit, q, start, end, cursor, limit, not_accused=caller.unit)
+    criteria = Criteria(status, unit, q, start, end, cursor, limit, reader=caller.unit)
     try:
         with intake.database.reading() as reader:
             rows, following = find(reader, criteria, datetime.now(UTC))

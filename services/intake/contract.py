@@ -173,7 +173,11 @@ class ClassificationView(Payload):
 
 
 class TicketView(TicketSummary):
-    """A ticket with everything that is known of it, except its caller."""
+    """A ticket with everything that is known of it, except its caller.
+
+    `earlier` are the same caller's last tickets, newest first, and `usual_street` is where
+    the last of them was: hints that units do not see.
+    """
 
     location: Point | None
     accused_unit: str | None
@@ -184,6 +188,8 @@ class TicketView(TicketSummary):
     urges: int
     parent: str | None
     children: Sequence[str]
+    earlier: Sequence[str]
+    usual_street: str | None
     classification: ClassificationView | None
     case: Case | None
     timeline: Sequence[TimelineEntry]

@@ -7,6 +7,7 @@ from typing import Final
 from uuid import UUID, uuid4
 
 from services.intake.contract import Caller, Submission
+from services.intake.history import History
 from services.intake.tickets import RECEIVED
 from services.intake.vault import Sealed
 from shared.envelope import CURRENT_TRACE, Event
@@ -32,6 +33,8 @@ TICKET_COLUMNS: Final = (
     "received_by",
     "round",
     "urges",
+    "earlier",
+    "usual_street",
 )
 
 
@@ -101,7 +104,7 @@ def _identity_key(submission: Submission, key: str | None) -> str | None:
     return hashlib.sha256(named.encode()).hexdigest()
 
 
-def ticket_row(number: str, item: Draft) -> tuple[object, ...]:
+def ticket_row(number: str, item: Draft, history: History) -> tuple[object, ...]:
     """The draft as a row of TICKET_COLUMNS."""
     asked = item.submission
     return (
@@ -124,10 +127,12 @@ def ticket_row(number: str, item: Draft) -> tuple[object, ...]:
         item.subject,
         0,
         0,
+        list(history.earlier),
+        history.usual_street,
     )
 
 
-def received_event(number: str, item: Draft) -> Event:
+def received_event(number: str, item: Draft, history: History) -> Event:
     """What the bus is told of a new ticket."""
     asked = item.submission
     point = asked.location
@@ -144,6 +149,8 @@ def received_event(number: str, item: Draft) -> Event:
         accused_unit=asked.accused_unit,
         occurred_at=asked.occurred_at and asked.occurred_at.astimezone(UTC),
         confidential=asked.caller.confidential if asked.caller else False,
+        earlier=history.earlier,
+        usual_street=history.usual_street,
     )
     payload = TicketReceived(ticket=ticket)
     return Event(TICKETS, TICKET_RECEIVED, number, payload, item.received_at, item.trace)

@@ -12,7 +12,7 @@ from typing import Any, Final
 from sqlalchemy import text
 
 from services.intake.tables import TicketRow
-from services.intake.tickets import RECEIVED, REOPENED, TRIAGED, split_off
+from services.intake.tickets import RECEIVED, REOPENED, TO_BE_CALLED, TRIAGED, split_off
 from shared.database import Writer, as_json
 from shared.envelope import Event, Message
 from shared.events import (
@@ -28,17 +28,18 @@ from shared.events import (
 )
 from shared.messaging import emit
 
-WITH_THE_CALLER: Final = (CaseState.CALLBACK_PENDING, CaseState.SPLIT)
+WITH_THE_CALLER: Final = (*TO_BE_CALLED, CaseState.SPLIT)
 """States that a caller's answer ends, the last answer of several for a ticket that was split."""
 TIMELINE_COLUMNS: Final = ("number", "at", "type", "actor", "unit", "note", "detail")
 
 
 PARTS: Final = text("""
 INSERT INTO ticket (number, id, version, status, channel, kind, text, address, lat, lon,
-    accused_unit, occurred_at, confidential, received_at, received_by, round, urges, parent, demand)
+    accused_unit, occurred_at, confidential, received_at, received_by, round, urges, parent, demand,
+    earlier, usual_street)
 SELECT part.number, gen_random_uuid(), 1, 'received', t.channel, t.kind, part.text, t.address,
     t.lat, t.lon, t.accused_unit, t.occurred_at, t.confidential, t.received_at, t.received_by,
-    0, 0, t.number, part.demand
+    0, 0, t.number, part.demand, t.earlier, t.usual_street
 FROM ticket t, unnest(CAST(:numbers AS text[]), CAST(:texts AS text[]), CAST(:demands AS text[]))
     AS part (number, text, demand)
 WHERE t.number = :parent

@@ -29,7 +29,8 @@ class BadCursor(ValueError):
 class Criteria:
     """What to list. `words` are sought in number, text and address as they stand.
 
-    Tickets that complain about the unit `not_accused` are left out.
+    `reader` is the unit that asks: tickets that complain about it are left out, and it
+    cannot find a protected caller's ticket by words that it may not see.
     """
 
     status: str | None = None
@@ -39,7 +40,7 @@ class Criteria:
     end: datetime | None = None
     cursor: str | None = None
     limit: int = 50
-    not_accused: str | None = None
+    reader: str | None = None
 
 
 def find(
@@ -74,10 +75,10 @@ def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
             text("ticket.assist_units <> '{}'"),  # lets PostgreSQL use the partial index
         )
         conditions.append(or_(col(TicketRow.lead_unit) == criteria.unit, assists))
-    if criteria.not_accused is not None:
-        conditions.append(col(TicketRow.accused_unit).is_distinct_from(criteria.not_accused))
+    if criteria.reader is not None:
+        conditions.append(col(TicketRow.accused_unit).is_distinct_from(criteria.reader))
     if criteria.words is not None:
-        conditions.append(_mentions(criteria.words))
+        conditions.append(_mentions(criteria.words, seen_whole=criteria.reader is None))
         start = start or now - timedelta(days=SEARCH_DAYS)
     if start is not None:
         conditions.append(received >= start)
@@ -89,12 +90,14 @@ def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
     return conditions
 
 
-def _mentions(words: str) -> ColumnElement[bool]:
-    return or_(
-        col(TicketRow.number) == words,
+def _mentions(words: str, *, seen_whole: bool) -> ColumnElement[bool]:
+    said = or_(
         col(TicketRow.text).contains(words, autoescape=True),
         col(TicketRow.address).contains(words, autoescape=True),
     )
+    if not seen_whole:
+        said = and_(said, col(TicketRow.confidential).is_(False))
+    return or_(col(TicketRow.number) == words, said)
 
 
 def _cursor(row: TicketRow) -> str:

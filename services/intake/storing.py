@@ -9,6 +9,7 @@ from sqlmodel import col, select
 
 from services.intake.contract import Accepted
 from services.intake.drafts import TICKET_COLUMNS, Draft, received_event, ticket_row
+from services.intake.history import histories, recent_tickets
 from services.intake.tables import IdempotencyRow, TicketRow
 from services.intake.tickets import RECEIVED, SHANGHAI, ticket_number
 from services.intake.vault import Vault
@@ -102,12 +103,19 @@ def _earlier(
 def _insert(
     writer: Writer, drafts: Sequence[Draft], vault: Vault, prefix: str
 ) -> dict[UUID, Accepted]:
-    numbered = list(zip(_numbers(writer, drafts, prefix), drafts, strict=True))
-    writer.copy("ticket", TICKET_COLUMNS, (ticket_row(number, item) for number, item in numbered))
-    sealed = [(n, vault.seal(n, item.sealed)) for n, item in numbered if item.sealed is not None]
+    numbers = _numbers(writer, drafts, prefix)
+    callers = [_fingerprint(vault, item) for item in drafts]
+    known = recent_tickets(writer, set(filter(None, callers)), drafts[0].received_at)
+    told = list(histories(zip(numbers, callers, strict=True), known))
+    writer.copy("ticket", TICKET_COLUMNS, map(ticket_row, numbers, drafts, told))
+    sealed = [
+        (number, vault.seal(number, item.sealed), caller)
+        for number, item, caller in zip(numbers, drafts, callers, strict=True)
+        if item.sealed is not None
+    ]
     if sealed:
-        writer.copy("caller_vault", ("number", "sealed"), sealed)
-    emit(writer, (received_event(number, item) for number, item in numbered))
+        writer.copy("caller_vault", ("number", "sealed", "fingerprint"), sealed)
+    emit(writer, map(received_event, numbers, drafts, told))
     return {
         item.id: Accepted(
             number=number,
@@ -115,8 +123,16 @@ def _insert(
             status=RECEIVED,
             received_at=item.received_at,
         )
-        for number, item in numbered
+        for number, item in zip(numbers, drafts, strict=True)
     }
+
+
+def _fingerprint(vault: Vault, item: Draft) -> bytes | None:
+    """What a caller is known by again; a confidential one by nothing."""
+    caller = item.submission.caller
+    if caller is None or caller.phone is None or caller.confidential:
+        return None
+    return vault.fingerprint(caller.phone)
 
 
 def _numbers(writer: Writer, drafts: Sequence[Draft], prefix: str) -> list[str]:

@@ -17,6 +17,7 @@ class TicketRow(SQLModel, table=True):
     """A ticket, with what the other services have said of it.
 
     One that was split off another (拆单) names its `parent`, whose caller is its own.
+    `earlier` and `usual_street` are the caller's history as it was when the ticket came.
     """
 
     __tablename__ = "ticket"
@@ -48,6 +49,8 @@ class TicketRow(SQLModel, table=True):
     case_version: int
     parent: str | None = None
     demand: str | None = None
+    earlier: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    usual_street: str | None = None
 
     def standing(self) -> Standing:
         """The row as the rules see it."""
@@ -70,6 +73,8 @@ class TicketRow(SQLModel, table=True):
             round=self.round,
             parent=self.parent,
             demand=self.demand,
+            earlier=tuple(self.earlier),
+            usual_street=self.usual_street,
         )
         return Standing(ticket, self.status, self.urges)
 
@@ -120,12 +125,13 @@ class IdempotencyRow(SQLModel, table=True):
 
 
 class CallerVaultRow(SQLModel, table=True):
-    """A caller's sealed contact."""
+    """A caller's sealed contact, and the fingerprint by which their tickets are found."""
 
     __tablename__ = "caller_vault"
 
     number: str = Field(primary_key=True)
     sealed: bytes = Field(sa_column=Column(LargeBinary, nullable=False))
+    fingerprint: bytes | None = None
 
 
 class CallerReadRow(SQLModel, table=True):

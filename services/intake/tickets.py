@@ -31,6 +31,9 @@ REOPENED: Final = "reopened"
 STATUSES: Final = (RECEIVED, TRIAGED, REOPENED, *CaseState)
 """Where a ticket may stand; all but the first three are states of its case."""
 
+TO_BE_CALLED: Final = (CaseState.CALLBACK_PENDING, CaseState.REDIRECTED_OUT)
+"""States of a case that a call-back ends: it has been answered, or is not this district's."""
+
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 NUMBER: Final = r"^[A-Z]{1,8}[0-9]{8}-[0-9]{6,12}(-[1-9])?$"
 """What a ticket's number looks like, see `ticket_number`; a part of a split one has a suffix."""
@@ -133,9 +136,9 @@ def call_back(
 
     Unreached changes nothing but the record. Unsolved asks for a second handling; how
     many of these there may be is the router's rule. Raises Refused unless the case has
-    been verified and waits for the call-back.
+    been verified and waits for the call-back, or was redirected out.
     """
-    if standing.status != CaseState.CALLBACK_PENDING:
+    if standing.status not in TO_BE_CALLED:
         closed = standing.status == CaseState.CLOSED
         raise Refused(Refusal.CLOSED if closed else Refusal.NOT_AWAITING_CALLBACK)
     ticket = _next_version(standing.ticket)

@@ -4,11 +4,15 @@ Nothing outside this service ever holds the key, and a sealed value moved to ano
 ticket does not open.
 """
 
+import hmac
 import os
+import re
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ConfigDict
 
 from shared.redaction import redact
@@ -18,6 +22,15 @@ from shared.settings import Settings
 NONCE_BYTES: Final = 12
 VERSION: Final = b"\x01"
 """First byte of a sealed value: which key and layout; a new key gets a new version."""
+FINGERPRINT_BYTES: Final = 16
+HOME_AREA: Final = "022"
+"""Tianjin: the area code of a landline that is given without one."""
+SHORTEST_PHONE: Final = 7
+"""Digits; anything shorter is a service number or an extension, and many callers'."""
+
+_ABROAD: Final = re.compile(r"^(?:(?:\+|00)86|86(?=1[3-9][0-9]{9}$))")
+_MOBILE: Final = re.compile(r"0?(1[3-9][0-9]{9})")
+_LOCAL: Final = re.compile("[2-9][0-9]{6,7}")
 
 
 class Sealed(BaseModel):
@@ -48,13 +61,27 @@ class Vault:
     """Seals and opens; the key comes from the environment or is made on first run."""
 
     def __init__(self, settings: Settings) -> None:
-        self._cipher = AESGCM(local_secret(settings.home, "vault", settings.vault_key))
+        key = local_secret(settings.home, "vault", settings.vault_key)
+        self._cipher = AESGCM(key)
+        derived = HKDF(SHA256(), length=32, salt=None, info=b"hotline caller fingerprint")
+        self._fingerprint_key = derived.derive(key)
 
     def seal(self, number: str, content: Sealed) -> bytes:
         """The content, sealed for this ticket."""
         nonce = os.urandom(NONCE_BYTES)
         plain = content.model_dump_json(exclude_none=True).encode()
         return VERSION + nonce + self._cipher.encrypt(nonce, plain, number.encode())
+
+    def fingerprint(self, phone: str) -> bytes | None:
+        """The same for the same phone however it is written; None where it is nobody's own.
+
+        Keyed (HMAC-SHA-256), for phones are few enough to try all of them. Under a changed
+        key new tickets find none of the older ones of their caller; nothing else is lost.
+        """
+        digits = national(phone)
+        if len(digits) < SHORTEST_PHONE or len(set(digits)) == 1:
+            return None
+        return hmac.digest(self._fingerprint_key, digits.encode(), "sha256")[:FINGERPRINT_BYTES]
 
     def open(self, number: str, sealed: bytes) -> Sealed:
         """The content sealed for this ticket. Raises VaultError."""
@@ -65,3 +92,17 @@ class Vault:
             return Sealed.model_validate_json(self._cipher.decrypt(nonce, cipher, number.encode()))
         except (InvalidTag, ValueError) as error:
             raise VaultError(f"the contact of {number} does not open") from error
+
+
+def national(phone: str) -> str:
+    """The digits of a phone as they are dialled from elsewhere in the country.
+
+    A mobile has no prefix, a landline its area code.
+    """
+    written = re.sub("[^+0-9]", "", phone)
+    digits = _ABROAD.sub("", written)
+    if mobile := _MOBILE.fullmatch(digits):
+        return mobile[1]
+    if _LOCAL.fullmatch(digits):
+        return HOME_AREA + digits
+    return digits if digits == written or digits.startswith("0") else f"0{digits}"

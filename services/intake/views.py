@@ -50,9 +50,10 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
     classification = _parsed(ClassificationView, row.classification)
     case = _parsed(Case, row.case_view)
     timeline = _timeline(reader, row)
+    if reader_role is Role.UNIT:
+        case = case and case_for_unit(case, seen)
     if protected:
         classification = classification and classification.model_copy(update={"demands": ()})
-        case = case and case_for_unit(case, seen)
         timeline = [_masked(line) for line in timeline]
     return TicketView(
         **summary(row, reader_role).model_dump(),
@@ -65,6 +66,8 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
         urges=row.urges,
         parent=row.parent,
         children=_children(reader, row.number),
+        earlier=seen.earlier,
+        usual_street=seen.usual_street,
         classification=classification,
         case=case,
         timeline=timeline,

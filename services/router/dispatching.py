@@ -10,7 +10,7 @@ from services.router.cases.records import CaseRecord, Limits, Routing, Terms
 from services.router.cases.states import Flag
 from services.router.places.names import normalised
 from services.router.places.resolver import names_unregistered, resolve
-from services.router.policy.flag_words import flags_said
+from services.router.policy.flag_words import REPEAT, flags_said
 from services.router.policy.loading import Limit, Policy
 from services.router.whistles.suggestion import Situation, Suggestion, suggest
 from shared.calendar import SHANGHAI, Calendar, parse_limit
@@ -26,6 +26,7 @@ from shared.events import (
     Regime,
     Ticket,
 )
+from shared.protection import EARLIER_TICKETS, USUAL_STREET
 from shared.taxonomy import load_taxonomy
 
 EXTENSION: Final = parse_limit("5wd")
@@ -34,6 +35,11 @@ EXTENSION: Final = parse_limit("5wd")
 CALLED_OUT: Final = (Disposition.DISPATCH, Disposition.TRANSFER_EMERGENCY)
 
 FROM_PARENT: Final = "沿用主单地点"
+
+ASKED_WHERE: Final = (Disposition.AWAITING_INFO, Certainty.UNKNOWN)
+"""The caller is asked for a place of which nothing is known: only then a hint may guide."""
+REPEATED: Final = 2
+"""So many earlier tickets of one caller make the next a repeat (重复来电): proposal."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class Matter:
     """What is to be routed.
 
     `demands` are the demands of a call that may hold several; `fallback` is the place of
-    the ticket this one was split off, for words that name none.
+    the ticket this one was split off, for words that name none. `earlier` and `usual_street`
+    are the caller's history: told to people, never decided by.
     """
 
     text: str
@@ -61,6 +68,8 @@ class Matter:
     abstained: bool
     demands: tuple[Demand, ...] = ()
     fallback: Place | None = None
+    earlier: tuple[str, ...] = ()
+    usual_street: str | None = None
 
 
 def matter_of(classification: Classification, fallback: Place | None = None) -> Matter:
@@ -88,12 +97,16 @@ def matter_of_ticket(
         accused_unit=ticket.accused_unit,
         abstained=False,
         fallback=fallback,
+        earlier=ticket.earlier,
+        usual_street=ticket.usual_street,
     )
 
 
 def locate(policy: Policy, matter: Matter) -> Place:
     """Where the matter is: by its own words, or where they name no place by its fallback."""
-    place = resolve(policy.gazetteer, matter.text, matter.address, matter.location)
+    place = resolve(
+        policy.gazetteer, matter.text, matter.address, matter.location, policy.boundaries
+    )
     silent = place.certainty is Certainty.UNKNOWN and not names_unregistered(place)
     if matter.fallback is None or not silent:
         return place
@@ -119,6 +132,9 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
     split = {Flag.SPLIT_PROPOSED: _splits(demands)} if demands else {}
     flags = frozenset((*decided.flags, *said, *split))
     whistle = _suggested(policy, decided, matter.priority, place, flags)
+    unplaced = (decided.disposition, place.certainty) == ASKED_WHERE
+    # No whistle is suggested for it: the other tickets need not be about this matter.
+    repeated = {REPEAT: _repeats(matter.earlier)} if len(matter.earlier) >= REPEATED else {}
     return Routing(
         disposition=decided.disposition,
         priority=matter.priority,
@@ -130,11 +146,13 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
         lead_unit=decided.lead_unit if called else None,
         desk=None if called else decided.lead_unit,
         assist_units=decided.assist_units,
-        flags=flags,
+        flags=flags.union(repeated),
         reasons=(
             *decided.reasons,
+            *(_usual_street(policy, matter) if unplaced else ()),
             *split.values(),
             *said.values(),
+            *repeated.values(),
             *((whistle.reason,) if whistle else ()),
         ),
         demands=demands,
@@ -145,6 +163,16 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
 def _splits(demands: Sequence[Demand]) -> str:
     names = dict.fromkeys(load_taxonomy()[demand.leaf].name for demand in demands)
     return f"一次来电有{len(demands)}项诉求（{'、'.join(names)}），建议分单"
+
+
+def _repeats(earlier: Sequence[str]) -> str:
+    return f"{EARLIER_TICKETS}{len(earlier)}件工单：{'、'.join(earlier)}"
+
+
+def _usual_street(policy: Policy, matter: Matter) -> tuple[str, ...]:
+    """Where to ask first; nothing where no such street is known."""
+    street = policy.gazetteer.street_names.get(matter.usual_street or "")
+    return (f"{USUAL_STREET}{street}，仅供参考，请核实地点",) if street else ()
 
 
 def _suggested(

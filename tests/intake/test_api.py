@@ -253,6 +253,23 @@ def test_a_confidential_caller_is_shown_to_no_unit(office: Office) -> None:
     assert (shown["name"], shown["phone"], shown["confidential"]) == ("张三", "13820001234", True)
 
 
+def test_a_unit_finds_no_confidential_caller_by_words_it_may_not_see(office: Office) -> None:
+    hidden, plain = (
+        office.submit(text="3号楼502室夜里装修", caller={"confidential": confidential})
+        for confidential in (True, False)
+    )
+    for number in (hidden, plain):
+        office.tell(message(case_event(number, 1, lead_unit="urban-management"), number))
+
+    def found(words: str, role: Role, unit: str | None = None) -> set[str]:
+        page = office.get(f"/tickets?q={words}&limit=200", role, unit).json()
+        return {item["number"] for item in page["items"]} & {hidden, plain}
+
+    assert found("502室", Role.UNIT, "urban-management") == {plain}
+    assert found(hidden, Role.UNIT, "urban-management") == {hidden}
+    assert found("502室", Role.OPERATOR) == {hidden, plain}
+
+
 def test_what_points_at_a_confidential_caller_is_shown_to_no_unit(office: Office) -> None:
     number = office.submit(
         text="我家住迎水里3号楼2门501，楼下饭店排烟",

@@ -180,6 +180,16 @@ def test_the_last_part_that_closes_closes_the_call(office: Office) -> None:
     assert [end["outcome"] for end in ends] == [SOLVED]
 
 
+def test_a_part_that_is_not_the_districts_does_not_keep_the_call_open(office: Office) -> None:
+    whole, first, second = split_call(office)
+    call_back(office, first)
+    office.tell(message(case_event(second, 1, CaseState.REDIRECTED_OUT), second))
+    assert shown(office, whole)["status"] == "split"
+    answer = {"solved": True, "satisfaction": "satisfied", "comment": "已告知外区电话"}
+    assert office.post(f"/tickets/{second}/callbacks", answer).json()["status"] == "closed"
+    assert shown(office, whole)["status"] == "closed"
+
+
 def test_parts_that_close_at_once_close_the_call_once(office: Office) -> None:
     whole, *parts = split_call(office)
     for part in parts:

@@ -17,6 +17,7 @@ from services.intake.tickets import (
     REOPENED,
     SENTENCES,
     STATUSES,
+    TO_BE_CALLED,
     Change,
     Refusal,
     Refused,
@@ -115,8 +116,8 @@ def test_an_unreached_caller_changes_nothing_but_the_record() -> None:
     assert [type(payload) for payload in change.payloads] == [TicketCalledBack]
 
 
-@pytest.mark.parametrize("status", [s for s in STATUSES if s != CaseState.CALLBACK_PENDING])
-def test_only_a_verified_ticket_is_called_back(status: str) -> None:
+@pytest.mark.parametrize("status", [s for s in STATUSES if s not in TO_BE_CALLED])
+def test_only_a_verified_or_redirected_ticket_is_called_back(status: str) -> None:
     with pytest.raises(Refused) as refused:
         call_back(standing(status), True, REACHED[0], "", NOW)
     closed = status == CaseState.CLOSED

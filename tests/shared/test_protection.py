@@ -24,9 +24,11 @@ from shared.events import (
 )
 from shared.protection import (
     DOOR,
+    EARLIER_TICKETS,
     HOME,
     NAME,
     SELF,
+    USUAL_STREET,
     case_for_unit,
     for_unit,
     masked,
@@ -97,6 +99,11 @@ def case_of(*demands: Demand) -> Case:
         ("迎水里３号楼２门５０１", "迎水里３号楼【门牌】"),
         ("三号楼二门五零一漏水", "三号楼【门牌】漏水"),
         ("楼上703室漏水", "楼上【门牌】漏水"),
+        ("我家601，隔壁602打麻将", "我家【门牌】，隔壁【门牌】打麻将"),
+        ("我住六零一，602的邻居太吵", "我住【住址】，【门牌】的邻居太吵"),
+        ("我就住他们家楼下，天天漏水", "我就住【住址】，天天漏水"),
+        ("我女儿叫小雨，同学欺负她", "我女儿叫【姓名】，同学欺负她"),
+        ("联系人刘女士", "联系人【姓名】"),
     ],
 )
 def test_what_points_at_the_caller_is_masked(said: str, seen: str) -> None:
@@ -116,6 +123,8 @@ def test_what_points_at_the_caller_is_masked(said: str, seen: str) -> None:
         "三室两厅隔成七间",
         "2026年11月23日晚上10点，欠款3000元",
         "小区西门三天没人管，打了12345",
+        "我家110来过三次，楼下饭店噪声800分贝",
+        "楼上装修，隔壁网吧通宵",
         "",
     ],
 )
@@ -159,6 +168,39 @@ def test_the_demands_of_a_case_are_the_callers_words_too() -> None:
     assert case_for_unit(case, ticket(confidential=False)) is case
     plain = case_of()
     assert case_for_unit(plain, ticket()) is plain
+
+
+@pytest.mark.parametrize("priority", Priority)
+@pytest.mark.parametrize("confidential", [True, False])
+@pytest.mark.parametrize(
+    "history",
+    [
+        {"earlier": ("NK20261101-000001",), "usual_street": "wanxing"},
+        {"earlier": ("NK20261101-000001",)},
+        {"usual_street": "wanxing"},
+    ],
+)
+def test_no_unit_learns_what_else_a_caller_has_called_about(
+    history: dict[str, object], confidential: bool, priority: Priority
+) -> None:
+    plain = ticket(confidential=confidential)
+    assert for_unit(ticket(confidential=confidential, **history), priority) == for_unit(
+        plain, priority
+    )
+
+
+@pytest.mark.parametrize("confidential", [True, False])
+def test_the_reasons_of_a_case_tell_no_unit_of_the_callers_other_tickets(
+    confidential: bool,
+) -> None:
+    demand = Demand(leaf="property.property_service", text="我家住迎水里3号楼2门501，没人扫")
+    why = ("地点不明，须向来电人问清", "“打八遍”：此前已反映过")
+    history = (f"{USUAL_STREET}万兴街道", f"{EARLIER_TICKETS}2件工单")
+    told = ticket(confidential=confidential)
+    case = case_of(demand).model_copy(update={"reasons": (why[0], *history, why[1])})
+    plain = case_of(demand).model_copy(update={"reasons": why})
+    assert case_for_unit(case, told) == case_for_unit(plain, told)
+    assert case_for_unit(case, told).reasons == why
 
 
 @given(words=WORDS)
