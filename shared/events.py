@@ -444,8 +444,8 @@ class Whistle(Payload):
 
     `street` blew it: the street of the place, or the grid centre where there is none.
     `signer` signed it, `signer_title` is the office they hold. `missing` are the mandatory
-    fields for which the grid centre rejected it. `clocks` are those of the signature and
-    of the check; each unit's own stand with the unit.
+    fields for which the grid centre rejected it. `clocks` are those of the signature,
+    the check and the confirmation; each unit's own stand with the unit.
     """
 
     number: str

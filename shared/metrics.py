@@ -166,6 +166,9 @@ QUEUE_OPEN: Final = Gauge("hotline_queue_open", "Open tickets in a unit's queue.
 CLOCKS_FIRED: Final = Counter(
     "hotline_clocks_fired_total", "Reminders and breaches that fired.", ["clock", "step"]
 )
+CASES_NOT_FIRED: Final = Gauge(
+    "hotline_cases_not_fired", "Cases whose due clocks could not be fired and are tried again."
+)
 CLOCK_DELAY_SECONDS: Final = Gauge(
     "hotline_clock_delay_seconds", "How late the oldest due clock is."
 )

@@ -24,8 +24,9 @@ from sqlalchemy import TextClause, text
 from deploy.load.texts import body
 from deploy.stack import settings_for
 from services.router.clockwork import BATCH, DUE
-from services.router.incidents.grouping import COMPARED, LOOK_BACK, NEAR
-from services.router.incidents.storing import NO_PART, RECENT
+from services.router.incidents.grouping import LOOK_BACK, NEAR
+from services.router.incidents.storing import IN_THE_STREET, NO_PART, RECENT
+from services.router.incidents.wording import COMPARED
 from services.router.places.resolver import resolve
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.queues.reading import FOLLOWING
@@ -105,7 +106,7 @@ def queries(now: datetime) -> Mapping[str, tuple[TextClause, Mapping[str, Any]]]
     """What is timed, by what it is for."""
     some = [f"NK20261123-{number:07d}" for number in range(1, CASES, CASES // 100)]
     return {
-        "due clocks of one round": (DUE, {"now": now, "batch": BATCH}),
+        "due clocks of one round": (DUE, {"now": now, "batch": BATCH, "failing": []}),
         "the clocks of 100 cases": (CLOCKS, {"numbers": some}),
         "a unit's open queue, a page": (QUEUE, {"unit": UNIT, "seq": 0}),
         "what changed for 40 waiting readers": (
@@ -122,8 +123,10 @@ def queries(now: datetime) -> Mapping[str, tuple[TextClause, Mapping[str, Any]]]
                 "streets": [f"street{number}" for number in range(8)],
                 "since": now - NEAR,
                 "no_part": list(NO_PART),
+                "communities": ["120104009001"] * 8,
                 "compared": COMPARED,
                 "look_back": LOOK_BACK,
+                "in_the_street": IN_THE_STREET,
                 "cluster": "cluster",
             },
         ),

@@ -18,7 +18,7 @@ from services.router.cases.records import (
 from services.router.cases.states import TABLE, Command
 from services.router.cases.states import Role as CaseRole
 from services.router.cases.views import case_view
-from services.router.centre import WATCHERS, Centre, Router, refusal
+from services.router.centre import WATCHERS, Centre, Router, refusal, shown_log
 from services.router.contract import (
     CaseView,
     ClockPreview,
@@ -31,10 +31,11 @@ from services.router.dispatching import Matter, route, terms_for
 from services.router.incidents.storing import follow_leads, hold_together
 from services.router.storing import Entry, Ledger, load_case, whistles_of
 from services.router.tables import CaseLogRow
+from services.router.whistles.duties import may_read_whistle
 from services.router.whistles.following import follow_cases
 from services.router.whistles.views import whistle_view
 from shared.auth import Principal, Role
-from shared.calendar import SHANGHAI, due
+from shared.calendar import due
 from shared.database import Reader
 from shared.events import Location, Ticket
 from shared.metrics import CASE_COMMANDS
@@ -189,31 +190,15 @@ def _visible(ledger: Ledger, number: str, caller: Principal, asked: CaseCommand)
 def shown(reader: Reader, ticket: Ticket, record: CaseRecord, caller: Principal) -> CaseView:
     """A case with its ticket, its log and its whistles, as far as the caller may see them."""
     query = select(CaseLogRow).where(CaseLogRow.number == record.number)
-    log = [_line(row) for row in reader.execute(query.order_by(col(CaseLogRow.id))).scalars()]
-    whistles = whistles_of(reader, [record.number])
+    rows = reader.execute(query.order_by(col(CaseLogRow.id))).scalars()
+    log = shown_log(rows, LogEntry, ticket, record.priority, caller)
+    whistles = [
+        whistle_view(whistle)
+        for whistle in whistles_of(reader, [record.number])
+        if may_read_whistle(whistle, CaseRole(caller.role), caller.unit)
+    ]
     case = case_view(record)
     if caller.role is Role.UNIT:
         case = case_for_unit(case, ticket)
         ticket = for_unit(ticket, record.priority)
-    view = CaseView(
-        case=case,
-        ticket=ticket,
-        log=log,
-        whistles=[whistle_view(whistle) for whistle in whistles],
-    )
-    return local_times(view)
-
-
-def _line(row: CaseLogRow) -> LogEntry:
-    detail = dict(row.detail)
-    if "due_at" in detail:
-        detail["due_at"] = datetime.fromisoformat(detail["due_at"]).astimezone(SHANGHAI).isoformat()
-    return LogEntry(
-        version=row.version,
-        fact=row.fact,
-        actor=row.actor,
-        unit=row.unit,
-        note=row.note,
-        detail=detail,
-        at=row.at,
-    )
+    return local_times(CaseView(case=case, ticket=ticket, log=log, whistles=whistles))

@@ -1,12 +1,15 @@
 """Due clocks: found by an index, fired once, each with its event in one transaction.
 
 Several workers may run this at once: a case that another holds is skipped and seen again
-in the next round. What fell due while nothing ran fires at once, step after step.
+in the next round. What fell due while nothing ran fires at once, step after step. A case
+that cannot be fired does not hold up the others: it is left alone for a while and told of.
 """
 
-from datetime import UTC, datetime
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
+import structlog
 from sqlalchemy import text
 
 from services.router.cases.deciding import clock_fired
@@ -16,8 +19,8 @@ from services.router.storing import Entry, Ledger
 from services.router.whistles.deciding import whistle_clock_fired
 from services.router.whistles.following import setting_for
 from services.router.whistles.records import WhistleRecord
-from shared.database import Database, Writer
-from shared.metrics import CLOCK_DELAY_SECONDS, CLOCKS_FIRED
+from shared.database import Database, Reader, Writer, is_transient
+from shared.metrics import CASES_NOT_FIRED, CLOCK_DELAY_SECONDS, CLOCKS_FIRED
 from shared.relay import Relay
 
 BATCH: Final = 100
@@ -25,17 +28,25 @@ PAUSE_SECONDS: Final = 1.0
 
 DUE: Final = text(
     "SELECT number, next_fire_at FROM clock WHERE next_fire_at <= :now"
-    " ORDER BY next_fire_at LIMIT :batch"
+    " AND number <> ALL(CAST(:failing AS text[])) ORDER BY next_fire_at LIMIT :batch"
 )
+REST: Final = timedelta(minutes=10)
+"""How long a case that could not be fired is left alone."""
+
+log = structlog.get_logger()
 
 
-def fire_due(writer: Writer, rules: Rules, now: datetime) -> int:
-    """Fire what is due in the oldest due cases; how many steps were taken."""
-    rows = writer.execute(DUE, {"now": now, "batch": BATCH}).all()
+def due_cases(reader: Reader, now: datetime, failing: Collection[str] = ()) -> Sequence[str]:
+    """The cases whose clocks fell due first, without those that are left alone."""
+    rows = reader.execute(DUE, {"now": now, "batch": BATCH, "failing": list(failing)}).all()
     CLOCK_DELAY_SECONDS.set((now - rows[0][1]).total_seconds() if rows else 0)
+    return list(dict.fromkeys(number for number, _ in rows))
+
+
+def fire_due(writer: Writer, rules: Rules, numbers: Sequence[str], now: datetime) -> int:
+    """Fire what is due in these cases; how many steps were taken."""
     ledger = Ledger(writer)
-    if rows:
-        ledger.hold((row[0] for row in rows), skip_locked=True)
+    ledger.hold(numbers, skip_locked=True)
     fired = 0
     for entry in ledger.entries():
         while (due := _next_due(entry, now)) is not None:
@@ -62,13 +73,47 @@ def _fire(
         ledger.tell_whistle(whistle_clock_fired(whistle, clock, setting), now, actor="clock")
 
 
-def clock_step(database: Database, rules: Rules, relay: Relay) -> bool:
-    """One round of a worker; True while there was something to do."""
-    with database.writing() as writer:
-        fired = fire_due(writer, rules, datetime.now(UTC))
-    if fired:
-        relay.wake()
-    return fired > 0
+class Clockwork:
+    """One worker's rounds."""
+
+    def __init__(self, database: Database, rules: Rules, relay: Relay) -> None:
+        self._database = database
+        self._rules = rules
+        self._relay = relay
+        self._failing: dict[str, datetime] = {}
+
+    def step(self) -> bool:
+        """One round; True while there was something to do."""
+        now = datetime.now(UTC)
+        self._failing = {n: until for n, until in self._failing.items() if until > now}
+        CASES_NOT_FIRED.set(len(self._failing))
+        with self._database.reading() as reader:
+            numbers = due_cases(reader, now, self._failing)
+        if not numbers:
+            return False
+        try:
+            fired = self._fire(numbers, now)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            fired = sum(self._fire_alone(number, now) for number in numbers)
+        if fired:
+            self._relay.wake()
+        return fired > 0
+
+    def _fire(self, numbers: Sequence[str], now: datetime) -> int:
+        with self._database.writing() as writer:
+            return fire_due(writer, self._rules, numbers, now)
+
+    def _fire_alone(self, number: str, now: datetime) -> int:
+        try:
+            return self._fire([number], now)
+        except Exception as error:
+            if is_transient(error):
+                raise
+            self._failing[number] = now + REST
+            log.exception("case_not_fired", number=number)
+            return 0
 
 
 def _next_due(entry: Entry, now: datetime) -> tuple[Clock, WhistleRecord | None] | None:

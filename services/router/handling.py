@@ -15,8 +15,10 @@ from services.router.cases.opening import open_case
 from services.router.cases.records import CaseCommand, Decision, Routing, WrongState
 from services.router.cases.states import Command, Role
 from services.router.dispatching import Rules, matter_of, route, same_terms, terms_for
-from services.router.incidents.grouping import Call, bigrams
+from services.router.incidents.grouping import Call
 from services.router.incidents.storing import Joined, follow_leads, gather, hold_together
+from services.router.incidents.wording import wording
+from services.router.places.gazetteer import Gazetteer
 from services.router.storing import Entry, Ledger
 from services.router.tables import CaseRow, EarlyUrgeRow
 from services.router.whistles.following import follow_cases
@@ -36,6 +38,7 @@ from shared.events import (
     TicketUrged,
 )
 from shared.metrics import ROUTED, SUBMISSION_TO_QUEUE_SECONDS
+from shared.protection import note_for_unit
 
 SYSTEM: Final = "system"
 SPOKEN: Final = (TicketUrged, TicketClosed, TicketReopened)
@@ -70,8 +73,13 @@ def classified_handler(rules: Rules) -> Handler:
         for message, payload in said:
             matter = matter_of(payload, places.get(message.key))
             routed.append((message, payload, route(rules.policy, matter, now)))
-        calls = [call for _, payload, routing in routed if (call := _call(payload.ticket, routing))]
-        joined = gather(writer, ledger, numbers, calls, now)
+        gazetteer = rules.policy.gazetteer
+        calls = [
+            call
+            for _, payload, routing in routed
+            if (call := _call(gazetteer, payload.ticket, routing))
+        ]
+        joined = gather(writer, ledger, gazetteer, numbers, calls, now)
         early = _early_urges(writer, numbers)
         for message, payload, routing in routed:
             _classified(ledger, rules, message, payload, routing, joined, now)
@@ -97,7 +105,7 @@ def _places_of_parents(reader: Reader, tickets: Sequence[Ticket]) -> Mapping[str
     return {child: places[parent] for child, parent in parents.items() if parent in places}
 
 
-def _call(ticket: Ticket, routing: Routing) -> Call | None:
+def _call(gazetteer: Gazetteer, ticket: Ticket, routing: Routing) -> Call | None:
     """The ticket as a call about an event of this district, where its street is known."""
     if routing.place.street is None or routing.disposition is Disposition.REDIRECT_OUT:
         return None
@@ -107,7 +115,7 @@ def _call(ticket: Ticket, routing: Routing) -> Call | None:
         street=routing.place.street,
         community=routing.place.community,
         received_at=ticket.received_at,
-        words=bigrams(ticket.text),
+        said=wording(gazetteer, ticket.text, ticket.address),
         ticket_version=ticket.version,
         accused=ticket.accused_unit,
         parent=ticket.parent,
@@ -177,10 +185,10 @@ def caller_handler(rules: Rules) -> Handler:
         now = datetime.now(UTC)
         ledger = Ledger(writer)
         spoken = [m for m in messages if isinstance(m.payload, SPOKEN)]
-        children = _let_openings_end(
+        answering = _let_openings_end(
             writer, [m.key for m in spoken if isinstance(m.payload, TicketUrged)]
         )
-        hold_together(writer, ledger, {*(message.key for message in spoken), *children})
+        hold_together(writer, ledger, {*(message.key for message in spoken), *answering})
         for message in spoken:
             _spoken(writer, ledger, rules, message, now)
         follow_leads(writer, ledger, rules, now)
@@ -195,15 +203,19 @@ def _let_openings_end(writer: Writer, urged: Sequence[str]) -> set[str]:
 
     Afterwards its case is there to be urged, or it will be opened by somebody who finds the
     urge that was kept for it. Comes before any case is held, so that nobody waits in a ring.
-    Gives the tickets that the urged ones were split into.
+    Gives the tickets that the urged ones were split into, and those they wait for.
     """
-    query = select(CaseRow.number, col(CaseRow.details)["children"]).where(
+    details = col(CaseRow.details)
+    query = select(CaseRow.number, details["children"], details["merged_into"]).where(
         col(CaseRow.number).in_(urged)
     )
-    known = {number: children or () for number, children in writer.execute(query)}
+    known = {
+        number: (*(children or ()), *((lead,) if lead else ()))
+        for number, children, lead in writer.execute(query)
+    }
     if set(urged) - set(known):
         writer.execute(NO_OPENING)
-    return {child for children in known.values() for child in children}
+    return {other for others in known.values() for other in others}
 
 
 def _spoken(writer: Writer, ledger: Ledger, rules: Rules, message: Message, now: datetime) -> None:
@@ -226,12 +238,17 @@ def _spoken(writer: Writer, ledger: Ledger, rules: Rules, message: Message, now:
 
 
 def _urge(ledger: Ledger, rules: Rules, message: Message, note: str, now: datetime) -> None:
-    """Who urges a call that was split urges everything that has become of it."""
+    """Who urges a call urges what it was split into, and the case it waits for.
+
+    There, its units know nothing of this caller, who may be one to be protected.
+    """
     entry = ledger.get(message.key)
     assert entry is not None
-    children = [child for n in entry.case.children if (child := ledger.get(n)) is not None]
-    for urged in (entry, *children):
-        command = CaseCommand(Command.URGE, SYSTEM, Role.SYSTEM, note=note)
+    answering = (*entry.case.children, entry.case.merged_into or "")
+    passed_on = note_for_unit(note, entry.ticket, entry.case.priority)
+    for urged in (entry, *(other for n in answering if (other := ledger.get(n)) is not None)):
+        said = note if urged is entry else passed_on
+        command = CaseCommand(Command.URGE, SYSTEM, Role.SYSTEM, note=said)
         try:
             _tell(ledger, urged, command, rules, message, now)
         except WrongState:

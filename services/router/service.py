@@ -6,7 +6,7 @@ from fastapi import APIRouter
 
 from services.router import api
 from services.router.centre import Centre
-from services.router.clockwork import PAUSE_SECONDS, clock_step
+from services.router.clockwork import PAUSE_SECONDS, Clockwork
 from services.router.dispatching import Rules
 from services.router.gauges import gauges
 from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
@@ -45,7 +45,7 @@ def build(runtime: Runtime) -> Parts:
     rules = load_rules(runtime.settings)
     database, relay = runtime.database, runtime.relay
 
-    clockwork = Task("router.clockwork", lambda: clock_step(database, rules, relay), PAUSE_SECONDS)
+    clockwork = Task("router.clockwork", Clockwork(database, rules, relay).step, PAUSE_SECONDS)
     return Parts(
         router=routes(),
         state=Centre(database, rules, QueueWatch(database), relay),

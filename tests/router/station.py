@@ -17,6 +17,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from services.router.centre import Centre
+from services.router.clockwork import due_cases, fire_due
 from services.router.dispatching import Rules
 from services.router.service import ROUTER
 from shared.auth import Role, issue_token
@@ -257,6 +258,11 @@ class Station:
             self.done(number, command, unit=unit, note="已处理")
         self.done(number, "verify", unit=unit, name="李四")
         return number
+
+    def fire(self, now: datetime) -> int:
+        """One round of a clock worker at an instant; how many steps were taken."""
+        with self.database.writing() as writer:
+            return fire_due(writer, self.rules, due_cases(writer, now), now)
 
     @property
     def rules(self) -> Rules:

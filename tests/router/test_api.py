@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from services.router.clockwork import fire_due
 from shared.auth import Role
 from shared.events import Priority
 from tests.router.station import (
@@ -205,8 +204,7 @@ def test_a_case_shows_itself_its_ticket_and_everything_that_happened(station: St
 
 def test_every_time_in_an_answer_is_that_on_the_wall(station: Station) -> None:
     number = station.opened(TRAPPED, occurred_at=datetime.now(UTC))
-    with station.database.writing() as writer:
-        fire_due(writer, station.rules, datetime.now(UTC) + timedelta(days=1))
+    station.fire(datetime.now(UTC) + timedelta(days=1))
     seen = list(times_in(station.get(f"/cases/{number}").json()))
     seen += times_in(station.done(number, "accept", unit="lift-rescue"))
     seen += times_in(preview(station, leaf=LAMP, address=HERE))

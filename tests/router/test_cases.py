@@ -475,11 +475,31 @@ def test_a_supplement_leaves_a_case_with_its_unit_and_only_raises_the_urgency() 
     elsewhere = replace(URGENT, lead_unit="fire")
     case = give(asked, Command.SUPPLEMENT, 1, routing=elsewhere).record
     assert (case.lead_unit, case.priority) == ("housing", Priority.P1)
-    assert running(case) == {*LIMITED, ClockKind.RULE}
+    assert running(case) == set(LIMITED)
     assert clock_of(case, ClockKind.ACCEPT).due_at == MONDAY + 1.25 * HOUR
     assert clock_of(case, ClockKind.RESOLVE).due_at == MONDAY + 25 * HOUR
     lower = give(case, Command.SUPPLEMENT, 1, routing=ROUTING).record
     assert lower == replace(case, version=case.version + 1)
+
+
+@pytest.mark.parametrize(
+    ("steps", "state", "fact"),
+    [
+        ((Command.RETURN,), CaseState.DISPATCHED, "return_denied"),
+        ((Command.ACCEPT, Command.CONTACT, Command.SUSPEND), CaseState.IN_PROGRESS, "resumed"),
+    ],
+)
+def test_danger_waits_for_no_dispute_and_no_review(
+    steps: tuple[Command, ...], state: CaseState, fact: str
+) -> None:
+    case = walked(*steps)
+    danger = give(case, Command.SUPPLEMENT, 1, routing=URGENT)
+    assert (danger.record.state, danger.record.lead_unit) == (state, case.lead_unit)
+    assert facts_of(danger) == ["supplemented", fact]
+    assert (danger.record.proposed_owner, danger.record.review_on) == (None, None)
+    open_clocks = [clock for clock in danger.record.clocks if clock.is_open]
+    assert open_clocks
+    assert all(clock.paused_at is None and clock.kind not in WAITS for clock in open_clocks)
 
 
 def test_an_unsolved_case_goes_back_twice_and_then_to_a_person() -> None:

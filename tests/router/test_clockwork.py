@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 from sqlalchemy import text
 
-from services.router.clockwork import BATCH, DUE, clock_step, fire_due
+from services.router.clockwork import BATCH, DUE, Clockwork, due_cases, fire_due
 from services.router.storing import Ledger
 from shared.database import Database
 from shared.events import Priority
@@ -16,12 +16,6 @@ from tests.router.station import LAMP, TRAPPED, Station, closed
 
 LADDER = ["reminded", "urged", "overdue", "supervised", "escalated"]
 KINDS = ("accept", "contact", "resolve")
-
-
-def fire(station: Station, now: datetime) -> int:
-    """One round of a worker, at an instant."""
-    with station.database.writing() as writer:
-        return fire_due(writer, station.rules, now)
 
 
 def fired(station: Station, number: str) -> list[tuple[str, str]]:
@@ -49,9 +43,9 @@ def test_a_clock_fires_when_it_is_due_and_once(empty_station: Station) -> None:
     station = empty_station
     number = station.opened(TRAPPED)
     due = next_step(station, number)
-    assert fire(station, due - timedelta(microseconds=1)) == 0
-    assert fire(station, due) == 1
-    assert fire(station, due) == 0
+    assert station.fire(due - timedelta(microseconds=1)) == 0
+    assert station.fire(due) == 1
+    assert station.fire(due) == 0
     assert fired(station, number) == [("reminded", "accept")]
     assert station.said(number)[-1][0].startswith("hotline.queue.")
 
@@ -59,11 +53,11 @@ def test_a_clock_fires_when_it_is_due_and_once(empty_station: Station) -> None:
 def test_a_restart_fires_nothing_twice(empty_station: Station) -> None:
     station = empty_station
     number = station.opened(TRAPPED)
-    assert fire(station, later(1)) > 0
+    assert station.fire(later(1)) > 0
     before = fired(station, number)
     again = Database(database_url(station.settings, "router"))
     with again.writing() as writer:
-        assert fire_due(writer, station.rules, later(1)) == 0
+        assert fire_due(writer, station.rules, due_cases(writer, later(1)), later(1)) == 0
     again.close()
     assert fired(station, number) == before
 
@@ -73,7 +67,7 @@ def test_what_fell_due_while_nothing_ran_fires_at_once_step_after_step(
 ) -> None:
     station = empty_station
     number = station.opened()
-    assert fire(station, later(120)) == 12
+    assert station.fire(later(120)) == 12
     everything = fired(station, number)
     for kind in KINDS:
         assert [fact for fact, of in everything if of == kind] == LADDER
@@ -93,7 +87,7 @@ def test_several_workers_at_once_fire_each_step_once(empty_station: Station) -> 
     def work(_: int) -> None:
         waiting = "SELECT count(*) FROM clock WHERE next_fire_at <= :now"
         while station.value(waiting, now=now):
-            fire(station, now)
+            station.fire(now)
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(work, range(4)))
@@ -107,10 +101,10 @@ def test_a_case_in_other_hands_is_passed_by_and_seen_again(empty_station: Statio
     busy, free = station.opened(), station.opened()
     with station.database.writing() as writer:
         Ledger(writer).hold([busy])
-        assert fire(station, later(120)) == 12
+        assert station.fire(later(120)) == 12
     assert fired(station, busy) == []
     assert len(fired(station, free)) == 15
-    assert fire(station, later(120)) == 12
+    assert station.fire(later(120)) == 12
 
 
 def test_an_answered_ticket_waits_for_its_call_back_and_a_closed_one_for_nothing(
@@ -119,7 +113,7 @@ def test_an_answered_ticket_waits_for_its_call_back_and_a_closed_one_for_nothing
     station = empty_station
     answered, ended = station.answered(), station.answered()
     station.hear(closed(ended))
-    assert fire(station, later(365)) == 4
+    assert station.fire(later(365)) == 4
     assert fired(station, answered) == [(fact, "call_back") for fact in LADDER]
     assert fired(station, ended) == []
 
@@ -133,17 +127,19 @@ def test_a_suspended_case_stands_still_until_its_review_and_runs_on_when_it_is_r
         station.done(number, command, unit="urban-management")
     review = later(40).date().isoformat()
     station.done(number, "suspend", plan="等待新灯杆到货", review_date=review)
-    assert fire(station, later(30)) == 0
-    assert fire(station, later(120)) == 3
+    assert station.fire(later(30)) == 0
+    assert station.fire(later(120)) == 3
     assert {kind for _, kind in fired(station, number)} == {"review"}
     station.done(number, "resume", unit="urban-management")
-    assert fire(station, later(120)) == 4
+    assert station.fire(later(120)) == 4
 
 
 def test_danger_climbs_the_emergency_ladder(empty_station: Station) -> None:
     station = empty_station
     number = station.opened(LAMP, priority=Priority.P1)
-    assert fire(station, datetime.now(UTC) + timedelta(minutes=21)) == 4
+    of_the_case, of_its_whistles_check = 4, 3
+    steps = station.fire(datetime.now(UTC) + timedelta(minutes=21))
+    assert steps == of_the_case + of_its_whistles_check
     assert fired(station, number) == [(fact, "accept") for fact in LADDER]
     assert station.queues(number)["district-duty-room"] == ("supervise", True)
 
@@ -154,9 +150,27 @@ def test_a_round_of_a_worker_says_whether_there_was_something_to_do(
     station = empty_station
     number = station.opened(TRAPPED, received_at=datetime.now(UTC) - timedelta(hours=2))
     relay = station.running.runtime.relay
-    assert clock_step(station.database, station.rules, relay)
-    assert not clock_step(station.database, station.rules, relay)
+    clockwork = Clockwork(station.database, station.rules, relay)
+    assert clockwork.step()
+    assert not clockwork.step()
     assert fired(station, number)[0] == ("reminded", "resolve")
+
+
+def test_a_case_that_cannot_be_fired_holds_up_no_other(empty_station: Station) -> None:
+    station = empty_station
+    long_ago = datetime.now(UTC) - timedelta(hours=2)
+    broken, sound = (station.opened(TRAPPED, received_at=long_ago) for _ in range(2))
+    with station.database.writing() as writer:
+        writer.execute(text("UPDATE clock SET within = 'soon' WHERE number = :n"), {"n": broken})
+    clockwork = Clockwork(station.database, station.rules, station.running.runtime.relay)
+    assert clockwork.step()
+    assert fired(station, sound)[0] == ("reminded", "resolve")
+    assert fired(station, broken) == []
+    assert not clockwork.step(), "it is left alone for a while"
+    with station.database.writing() as writer:
+        writer.execute(text("UPDATE clock SET within = '1h' WHERE number = :n"), {"n": broken})
+    assert Clockwork(station.database, station.rules, station.running.runtime.relay).step()
+    assert fired(station, broken)[0] == ("reminded", "resolve")
 
 
 def test_due_clocks_are_found_by_their_index_among_a_hundred_thousand(
@@ -178,7 +192,8 @@ def test_due_clocks_are_found_by_their_index_among_a_hundred_thousand(
         )
         writer.execute(text("ANALYZE clock"))
         explained = writer.execute(
-            text(f"EXPLAIN ANALYZE {DUE.text}"), {"now": datetime.now(UTC), "batch": BATCH}
+            text(f"EXPLAIN ANALYZE {DUE.text}"),
+            {"now": datetime.now(UTC), "batch": BATCH, "failing": []},
         )
         plan = "\n".join(line for (line,) in explained)
     assert "clock_due" in plan
@@ -190,7 +205,7 @@ def test_due_clocks_are_found_by_their_index_among_a_hundred_thousand(
 def test_a_late_case_stands_before_the_grid_centre(empty_station: Station, step: str) -> None:
     station = empty_station
     number = station.opened()
-    fire(station, later(120))
+    station.fire(later(120))
     assert step in station.facts(number)
     flags = "SELECT details ->> 'flags' FROM case_record WHERE number = :n"
     assert "overdue" in station.value(flags, n=number)

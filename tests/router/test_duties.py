@@ -9,7 +9,6 @@ import pytest
 from services.router.cases.duties import Duty, duties, may_read, may_see
 from services.router.cases.records import CaseRecord
 from services.router.cases.states import Role as CaseRole
-from services.router.clockwork import fire_due
 from services.router.desks import DESKS, DISCIPLINE, DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE
 from shared.auth import Role
 from shared.events import CaseState, Category, Certainty, Disposition, Place, Priority
@@ -217,8 +216,7 @@ def test_in_the_whole_life_of_a_case_the_accused_hears_nothing_of_it(
     assert refused.status_code == 422
     station.done(number, "supervise", role=Role.SUPERVISOR)
     accused_is_blind()
-    with station.database.writing() as writer:
-        fire_due(writer, station.rules, datetime.now(UTC) + timedelta(days=200))
+    station.fire(datetime.now(UTC) + timedelta(days=200))
     for command in ("accept", "contact"):
         station.done(number, command, unit=lead)
     if any(clock["kind"] == "resolve" for clock in case["clocks"]):

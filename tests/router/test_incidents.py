@@ -27,15 +27,15 @@ from services.router.incidents.grouping import (
     STORM,
     Call,
     alike,
-    bigrams,
     check_lead,
     check_merge,
     default_lead,
     events_in,
     is_cluster,
     next_of_merged,
-    overlap,
 )
+from services.router.incidents.wording import Wording, overlap, wording
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.auth import Role
 from shared.events import CaseState, Category, Priority
 from tests.router.station import (
@@ -49,6 +49,7 @@ from tests.router.station import (
     messages,
     new_number,
     reopened,
+    urged,
 )
 from tests.router.test_duties import CASE
 from tests.router.test_handling import statements_of
@@ -56,6 +57,7 @@ from tests.router.test_handling import statements_of
 CORPUS = Path(__file__).parents[2] / "services" / "classifier" / "corpus"
 FLOOD = "grid.drainage_flooding"
 NOON = datetime(2026, 11, 23, 4, 0, tzinfo=UTC)
+GAZETTEER = load_policy(POLICY_DIRECTORY).gazetteer
 YINGSHUI, OTHER = "120104009015", "120104009016"
 RAIN = (
     "下大雨小区门口积水到膝盖了，车都过不去",
@@ -71,8 +73,9 @@ MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 def call(
     number: str = "A", at: timedelta = timedelta(0), text: str = RAIN[0], **fields: Any
 ) -> Call:
+    said = wording(GAZETTEER, text, fields.pop("address", None))
     known: dict[str, Any] = {"leaf": FLOOD, "street": "wangdingdi", "community": YINGSHUI}
-    known |= {"received_at": NOON + at, "words": bigrams(text)} | fields
+    known |= {"received_at": NOON + at, "said": said} | fields
     return Call(number=number, **known)
 
 
@@ -97,6 +100,30 @@ def call(
         pytest.param(
             {"text": RAIN[3]}, {"text": RAIN[1], "community": None}, False, id="somewhere near"
         ),
+        pytest.param(
+            {"text": "3号楼电梯坏了"},
+            {"text": "八号楼电梯坏了", "at": HOUR},
+            False,
+            id="the lift of another building",
+        ),
+        pytest.param(
+            {"text": "电梯坏了", "address": "迎水里3号楼"},
+            {"text": "3栋电梯坏了", "at": HOUR},
+            True,
+            id="the same building",
+        ),
+        pytest.param(
+            {"text": "3号楼着火了冒黑烟"},
+            {"text": "9号楼厨房起火", "at": MINUTE},
+            False,
+            id="two fires in a storm",
+        ),
+        pytest.param(
+            {"text": "世纪花园电梯坏了", "community": None},
+            {"text": "电梯坏了", "address": "禧顺花园", "community": None},
+            False,
+            id="two compounds of which no community is known",
+        ),
     ],
 )
 def test_calls_are_alike_by_what_where_when_and_words(
@@ -107,16 +134,96 @@ def test_calls_are_alike_by_what_where_when_and_words(
 
 
 def test_the_words_of_unrelated_tickets_of_one_leaf_are_seldom_alike() -> None:
-    by_leaf: dict[str, list[frozenset[str]]] = {}
+    by_leaf: dict[str, list[Wording]] = {}
     for file in sorted(CORPUS.glob("*.jsonl")):
         for line in file.read_text().splitlines():
             ticket = json.loads(line)
-            by_leaf.setdefault(ticket["leaf"], []).append(bigrams(ticket["text"]))
+            by_leaf.setdefault(ticket["leaf"], []).append(wording(GAZETTEER, ticket["text"], None))
     dice = random.Random(8890)
-    found = [overlap(*dice.sample(words, 2)) for words in by_leaf.values() for _ in range(200)]
-    assert len(found) >= 10_000
-    assert sum(one >= ALIKE for one in found) / len(found) < 1 / 200
-    assert sum(one >= ALIKE_IN_A_STORM for one in found) / len(found) < 1 / 40
+    pairs = [dice.sample(said, 2) for said in by_leaf.values() for _ in range(200)]
+    assert len(pairs) >= 10_000
+    often = sum(overlap(one.matter, other.matter) >= ALIKE for one, other in pairs)
+    stormy = sum(overlap(one.words, other.words) >= ALIKE_IN_A_STORM for one, other in pairs)
+    assert often / len(pairs) < 1 / 200
+    assert stormy / len(pairs) < 1 / 7
+
+
+LIFTS = (
+    "雅安东里12号楼3门电梯坏了三天了没人修",
+    "雅安东里5号楼电梯按键失灵，老是停不到6楼",
+    "雅安东里8号楼电梯里晃得厉害，吓人",
+    "雅安东里小区2号楼加装的电梯交了钱还没通",
+    "雅安东里1号楼电梯夜里关停，病人下不来楼",
+    "雅安东里物业收电梯维修费不给发票",
+    "雅安东里13号楼电梯停运，老人上不了楼",
+    "雅安东里6号楼电梯广告太多声音太大",
+    "雅安东里10号楼电梯门关不上夹人",
+)
+
+
+def test_what_a_big_compound_reports_in_three_days_is_not_one_event() -> None:
+    lifts = [call(f"N{n}", n * 5 * HOUR, text) for n, text in enumerate(LIFTS)]
+    assert events_in(lifts) == ()
+
+
+FLOOD_IN_THEIR_WORDS = [
+    "这边积水了，快派人抽水吧",
+    "小区整个淹了，水都漫到台阶上来了",
+    "我车泡了！停车场全是水，物业不管",
+    "雨太大了，我们地下室进水，电动车都泡着呢",
+    "下水道返水，一楼住户家里全是水",
+    "门口马路上水没过膝盖，老人出不来",
+    "井盖都被水顶起来了，西门，太危险",
+    "麻烦来人排水，楼前面成河了",
+    "孩子放学回不了家，门口积水太深",
+    "这雨下得，排水管堵死了，一点不往下走",
+    "家里进水了，一楼",
+    "喂8890吗，这水什么时候能退啊",
+    "小区内涝，请市政抽水车过来",
+    "雨水篦子堵了，路面汪着水",
+    "我是居民，楼道里全是水，电表箱快淹了",
+    "小区里头水半米深了没人管",
+    "出不去门啊，水到大腿",
+    "东门积水，公交车都绕行",
+    "老旧小区每次下雨都这样，又淹了",
+    "污水从马桶里往外冒",
+    "求助，轮椅老人困在一楼，外面都是水",
+    "排水口让落叶堵上了，后面一大片水",
+    "下这么大雨你们市政的泵站开没开，都成海了",
+    "水已经进屋了，冰箱都漂起来了",
+    "雨水排不出去，汽车熄火了好几辆",
+    "您好反映一下道路积水严重影响出行",
+]
+
+
+def test_a_flood_is_one_event_in_whatever_words_and_from_whatever_building() -> None:
+    calls = [call(f"N{n:02d}", n * MINUTE, text) for n, text in enumerate(FLOOD_IN_THEIR_WORDS)]
+    (event,) = events_in(calls)
+    assert len(event) == len(calls)
+    doors = [call(f"N{n:02d}", n * MINUTE, f"{n + 1}号楼门口积水") for n in range(STORM_OF_CALLS)]
+    (event,) = events_in(doors)
+    assert len(event) == STORM_OF_CALLS
+
+
+def test_who_does_not_say_where_joins_no_two_places() -> None:
+    here, there = call("A"), call("C", 2 * MINUTE, community=OTHER)
+    somewhere = call("B", MINUTE, community=None)
+    assert [[one.number for one in event] for event in events_in([here, somewhere, there])] == [
+        ["A", "B"]
+    ]
+
+
+def test_what_the_rest_of_the_street_reports_hides_no_event() -> None:
+    elsewhere = [
+        call(f"X{n:02d}", n * MINUTE, community=f"12010400900{n % 9}")
+        for n in range(1, 3 * LOOK_BACK)
+    ]
+    (event,) = [
+        event
+        for event in events_in([call("A"), *elsewhere, call("Z", 2 * HOUR)])
+        if event[0].community == YINGSHUI
+    ]
+    assert [one.number for one in event] == ["A", "Z"]
 
 
 STORMS = st.lists(
@@ -410,6 +517,31 @@ def test_with_the_lead_every_caller_is_called_back_and_each_has_their_own_word(
     again = empty_station.get(f"/cases/{discontent}").json()["case"]
     assert (again["state"], again["round"], again["merged_into"]) == ("dispatched", 1, None)
     assert empty_station.queues(discontent)[again["lead_unit"]] == ("lead", True)
+
+
+def test_who_urges_a_merged_call_urges_the_case_that_is_worked(empty_station: Station) -> None:
+    _, lead, (waiting, other) = merged(empty_station)
+    empty_station.hear(urged(waiting, "水还没退"))
+    assert empty_station.facts(lead)[-1] == "urged"
+    assert empty_station.facts(waiting)[-1] == "urged"
+    assert "urged" not in empty_station.facts(other)
+    assert "urged" in empty_station.get(f"/cases/{lead}").json()["case"]["flags"]
+
+
+def test_of_the_members_named_the_oldest_leads(empty_station: Station) -> None:
+    first, second, third = flood(empty_station, 3)
+    incident = incident_of(empty_station, first)
+    body = {"members": [third, second]}
+    whole = empty_station.post(f"/incidents/{incident}/merge", body).json()
+    assert whole["lead"] == second
+    assert [empty_station.state(number) for number in (first, second, third)] == [
+        *("dispatched", "dispatched", "merged")
+    ]
+
+
+@pytest.mark.parametrize("cursor", ["%00", "zzz", "NK20261123-000001"])
+def test_a_cursor_from_elsewhere_is_a_problem(empty_station: Station, cursor: str) -> None:
+    assert empty_station.get(f"/incidents?cursor={cursor}").status_code == 422
 
 
 def test_the_second_handling_goes_to_the_unit_that_led(empty_station: Station) -> None:

@@ -2,6 +2,8 @@
 
 import os
 import shutil
+import timeit
+from concurrent.futures import ThreadPoolExecutor
 from datetime import date
 from pathlib import Path
 from unittest import mock
@@ -11,7 +13,9 @@ import typer
 from typer.testing import CliRunner, Result
 
 from services.router.commands import add_commands
+from services.router.places.gazetteer import Gazetteer
 from services.router.places.resolver import resolve
+from services.router.policy.imports import import_register
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import Certainty, Regime
 from shared.settings import load_settings
@@ -92,6 +96,17 @@ BAD_ROWS = [
     ("compounds", "园,,wanxing,,x", "两个字以上"),
     ("compounds", "某某花园,,wanxing,x", "应有5列，实有4列"),
     ("enclaves", "某处,城里村,wanxing,,x", "未知的飞地类别"),
+    ("compounds", "=1+1里,,wanxing,,x", "不含空格和符号"),
+    ("compounds", "坏\0里,,wanxing,,x", "不含空格和符号"),
+    ("compounds", "1234,,wanxing,,x", "含汉字"),
+    ("compounds", "“迎水里,,wanxing,,x", "不含空格和符号"),
+    ("compounds", "迎水里,,wanxing,,x", "“迎水里”已是王顶堤街道的社区"),
+    ("compounds", "公园里,,wanxing,,x", "“公园里”已是普通词语"),
+    ("compounds", "跃升里,,wanxing,,x", "“跃升里”已是已划出南开区的社区"),
+    ("compounds", "南开,,wanxing,,x", "“南开”已是区名"),
+    ("enclaves", "长虹街道,城中村,wanxing,,x", "“长虹街道”已是街道"),
+    ("compounds", '"坏二里,,wanxing,,x', "引号不成对"),
+    ("compounds", f"坏二里,,wanxing,,{'x' * 200_000}", "内容过长"),
     ("enclaves", "某处,城中村,wanxing,nobody,x", "未知的单位“nobody”"),
     ("enclaves", "某处,城中村,nowhere,,x", "未知的街道"),
     ("roads", "宾水西道,395,401,南开区,wanxing,x", "与已登记的391—399号重叠"),
@@ -119,6 +134,44 @@ def test_a_bad_row_is_refused_with_its_line_and_the_good_ones_stand(
     assert reason in refused
     assert "新增 1 行，替换 0 行，拒绝 1 行" in result.stdout
     assert GOOD_ROWS[register] in (directory / f"{register}.csv").read_text(encoding="utf-8")
+
+
+def test_imports_at_once_undo_nothing(directory: Path, tmp_path: Path) -> None:
+    names = [f"某{chr(0x4E00 + n)}家园" for n in range(4)]
+    files = []
+    for name in names:
+        (folder := tmp_path / name).mkdir()
+        files.append(table(folder, "compounds", f"{name},,wanxing,,x"))
+    with ThreadPoolExecutor(len(files)) as pool:
+        done = [pool.submit(import_register, directory, "compounds", file) for file in files]
+    assert [each.result().added for each in done] == [1] * len(files)
+    content = (directory / "compounds.csv").read_text(encoding="utf-8")
+    assert all(name in content for name in names)
+
+
+def test_a_name_of_two_letters_counts_only_where_a_place_is_meant(
+    directory: Path, tmp_path: Path
+) -> None:
+    imported(directory, tmp_path, "compounds", "电梯,,wanxing,,x", "雅苑,,gulou,,x")
+    gazetteer = load_policy(directory).gazetteer
+    assert resolve(gazetteer, "8号楼的电梯坏了").street is None
+    assert resolve(gazetteer, "雅苑小区的电梯坏了").street == "gulou"
+
+
+def test_many_names_that_begin_alike_are_found_as_fast_as_others(
+    directory: Path, tmp_path: Path
+) -> None:
+    rows = [f"天津{chr(0x4E00 + n)}{chr(0x5E00 + n)}花园,,wanxing,,x" for n in range(4000)]
+    imported(directory, tmp_path, "compounds", *rows)
+    name = rows[0].partition(",")[0]
+    words = "天津的天津人说天津话" * 20 + f"{name}停水"
+    alike, shipped = load_policy(directory).gazetteer, load_policy(POLICY_DIRECTORY).gazetteer
+    assert resolve(alike, words).street == "wanxing"
+
+    def seconds(gazetteer: Gazetteer) -> float:
+        return min(timeit.repeat(lambda: resolve(gazetteer, words), number=20, repeat=3))
+
+    assert seconds(alike) < 5 * seconds(shipped)
 
 
 @pytest.mark.parametrize("register", HEADS)

@@ -4,9 +4,8 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
-from services.router.clockwork import fire_due
 from shared.auth import Role
 from shared.events import Priority
 from tests.router.station import (
@@ -146,8 +145,7 @@ def test_a_late_unit_is_called_out_and_the_others_stand(empty_station: Station) 
     station = empty_station
     whistle = dispatched(station)
     done(station, whistle, "acknowledge", "police")
-    with station.database.writing() as writer:
-        fire_due(writer, station.rules, datetime.now(UTC) + timedelta(days=30))
+    station.fire(datetime.now(UTC) + timedelta(days=30))
     late = station.rows(
         "SELECT concerns, detail ->> 'clock' FROM whistle_log"
         " WHERE whistle = :w AND fact = 'overdue'",
@@ -164,7 +162,10 @@ def test_danger_proposes_its_whistle_by_itself(station: Station) -> None:
         "SELECT number, kind, state FROM whistle WHERE ticket_number = :n", n=number
     )
     assert (kind, state) == ("emergency", "proposed")
-    assert queue(station, whistle) == {STREET: ("whistle_sign", True)}
+    assert queue(station, whistle) == {
+        STREET: ("whistle_sign", True),
+        "grid-centre": ("whistle_check", True),
+    }
     assert (
         station.rows("SELECT 1 FROM whistle w WHERE ticket_number = :n", n=station.opened()) == []
     )
@@ -178,6 +179,41 @@ def test_a_ticket_that_becomes_dangerous_proposes_it_then(empty_station: Station
     assert station.value(BLOWN_ON, n=number) == 1
     station.hear(classified(number, TRAPPED, version=3))
     assert station.value(BLOWN_ON, n=number) == 1
+
+
+def test_danger_proposes_its_whistle_whatever_else_has_been_blown(empty_station: Station) -> None:
+    station = empty_station
+    number, other = (station.opened(TRAPPED, priority=Priority.P3, text=SAME_DANGER) for _ in "12")
+    for case in (number, other):
+        blown(station, case, lead="police", assist=[])
+    station.hear(classified(number, TRAPPED, version=2, text=SAME_DANGER))
+    kinds = "SELECT kind FROM whistle WHERE ticket_number = :n ORDER BY number"
+    assert station.rows(kinds, n=number) == [("joint_enforcement",), ("emergency",)]
+
+
+def test_danger_that_a_person_says_is_none_takes_its_whistle_back(station: Station) -> None:
+    number = station.opened(TRAPPED)
+    station.done(number, "redispatch", lead_unit="market", priority="P3")
+    assert facts(station, f"{number}-W1") == ["blown", "closed"]
+    assert not any(is_open for _, is_open in queue(station, f"{number}-W1").values())
+    station.hear(classified(number, TRAPPED, version=2))
+    assert facts(station, f"{number}-W2") == ["blown"]
+
+
+def test_many_calls_about_one_danger_are_looked_up_by_one_query(empty_station: Station) -> None:
+    station = empty_station
+    station.opened(TRAPPED, text=SAME_DANGER)
+    asked = []
+
+    def count(*args: Any) -> None:
+        asked.append("w.kind = 'emergency'" in args[2])
+
+    event.listen(station.database.engine, "before_cursor_execute", count)
+    try:
+        station.hear(*(classified(new_number(), TRAPPED, text=SAME_DANGER) for _ in range(9)))
+    finally:
+        event.remove(station.database.engine, "before_cursor_execute", count)
+    assert (sum(asked), station.value("SELECT count(*) FROM whistle")) == (1, 1)
 
 
 def test_a_storm_of_calls_about_one_danger_proposes_one_whistle(empty_station: Station) -> None:
@@ -213,8 +249,7 @@ def test_an_emergency_cannot_be_vetoed(empty_station: Station) -> None:
     done(station, whistle, "sign", STREET)
     refused = give(station, whistle, "reject", note="不必要")
     assert refused.status_code == 409
-    with station.database.writing() as writer:
-        fire_due(writer, station.rules, datetime.now(UTC) + timedelta(minutes=16))
+    station.fire(datetime.now(UTC) + timedelta(minutes=16))
     assert "dispatched" in facts(station, whistle)
     assert queue(station, whistle)["lift-rescue"] == ("whistle_lead", True)
 
@@ -258,6 +293,22 @@ def test_a_stale_version_is_refused(station: Station) -> None:
     stale = give(station, whistle, "acknowledge", "police", version=1)
     assert stale.status_code == 409
     assert stale.json()["type"].endswith("stale-version")
+
+
+def test_what_is_said_of_a_spot_is_cleaned_like_all_words(station: Station) -> None:
+    whistle = blown(station, station.opened(STALLS), place="门\u0000口138\u200b20001234")
+    assert whistle["site"] == "门口【电话】"
+
+
+def test_a_remark_on_blowing_is_kept(station: Station) -> None:
+    whistle = blown(station, station.opened(STALLS), note="请走北门，电话13820001234")["number"]
+    (line,) = station.get(f"/whistles/{whistle}").json()["log"]
+    assert line["note"] == "请走北门，电话【电话】"
+
+
+@pytest.mark.parametrize("query", ["unit=%00", "cursor=%00", "cursor=", "unit=A b"])
+def test_a_list_of_whistles_refuses_what_names_nothing(station: Station, query: str) -> None:
+    assert station.get(f"/whistles?{query}").status_code == 422
 
 
 @pytest.mark.parametrize(
@@ -347,6 +398,44 @@ def test_the_call_back_outweighs_solved(station: Station) -> None:
     answer = station.get(f"/whistles/{whistle}").json()["whistle"]
     units = {unit["unit"]: unit for unit in answer["units"]}
     assert units["urban-management"]["unsolved_by_citizen"]
+
+
+def test_the_last_call_back_counts_too(station: Station) -> None:
+    number = station.answered(unit=STREET, leaf=STALLS)
+    for round in (1, 2):
+        station.hear(reopened(number, round))
+        for command in ("accept", "contact", "reply"):
+            station.done(number, command, unit=STREET, note="已处理")
+        station.done(number, "verify", unit=STREET, name="李四")
+    whistle = dispatched(station, number)
+    for command in ("arrive", "handle"):
+        done(station, whistle, command, "urban-management", note="已清理")
+    station.hear(reopened(number, 3))
+    assert station.state(number) == "manual_dispatch"
+    units = station.get(f"/whistles/{whistle}").json()["whistle"]["units"]
+    assert [unit["unit"] for unit in units if unit["unsolved_by_citizen"]] == ["urban-management"]
+
+
+@pytest.mark.parametrize(
+    ("accused", "role", "named", "status"),
+    [
+        (None, Role.DISPATCHER, "grid-centre", 201),
+        (None, Role.DISPATCHER, "gulou", 201),
+        (None, Role.DISPATCHER, "discipline", 403),
+        (None, Role.DISPATCHER, "housing", 403),
+        (None, Role.SUPERVISOR, None, 403),
+        ("grid-centre", Role.SUPERVISOR, "discipline", 201),
+        ("grid-centre", Role.SUPERVISOR, "grid-centre", 403),
+        ("grid-centre", Role.DISPATCHER, None, 404),
+        ("gulou", Role.DISPATCHER, "gulou", 403),
+    ],
+)
+def test_the_grid_centre_blows_for_itself_or_a_street(
+    station: Station, accused: str | None, role: Role, named: str | None, status: int
+) -> None:
+    number = station.opened(STALLS, accused_unit=accused)
+    answer = station.post(f"/cases/{number}/whistles", {**JOINT, "unit": named}, role)
+    assert answer.status_code == status, answer.text
 
 
 def test_a_moved_community_is_whistled_for_across_districts(station: Station) -> None:

@@ -47,7 +47,9 @@ def test_only_what_is_no_emergency_can_lack_something(kind: WhistleKind) -> None
     [
         ("emergency,,", "red,,", 2, "未知的哨的类别“red”"),
         ("emergency,,街道值班领导", "emergency,,", 2, "“signers”不能为空"),
+        ("emergency,,街道值班领导", "emergency,,|", 2, "“signers”不能为空"),
         ("街道值班领导,,2h", "街道值班领导,site,2h", 2, "不能有必填内容"),
+        ("2h,15min", "2h,", 2, "须有核派时限"),
         ("5min,30min", ",30min", 2, "“acknowledge”不能为空"),
         ("5min,30min", "5min,", 2, "“arrive”不能为空"),
         ("5min,30min", "5min,0min", 2, "“0min”不能为零"),

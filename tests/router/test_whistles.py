@@ -28,6 +28,7 @@ from services.router.whistles.deciding import (
     blow,
     case_closed,
     citizen_unsolved,
+    danger_over,
     decide_whistle,
     whistle_clock_fired,
 )
@@ -51,7 +52,7 @@ from services.router.whistles.states import (
 )
 from services.router.whistles.summons import blowing_street, propose_emergency
 from services.router.whistles.views import whistle_view
-from shared.calendar import SHANGHAI, load_calendar
+from shared.calendar import SHANGHAI, load_calendar, parse_limit
 from shared.events import (
     CaseState,
     Category,
@@ -69,8 +70,10 @@ from shared.events import (
 
 CALENDAR = load_calendar()
 KINDS = load_whistle_kinds(POLICY_DIRECTORY)
+CONFIRM = parse_limit("1wd")
 MINUTE, HOUR = timedelta(minutes=1), timedelta(hours=1)
 STREET, CENTRE, LEAD, HELPER, ACCUSED = "gulou", "grid-centre", "housing", "police", "market"
+LEADERS = "district-office"
 UNITS = frozenset({STREET, CENTRE, LEAD, HELPER, ACCUSED, "fire"})
 C, F, S = WhistleCommand, WhistleFact, WhistleState
 
@@ -119,7 +122,7 @@ def setting_for(
     summons: Summons, now: datetime, resolve_due_at: datetime | None = None
 ) -> WhistleSetting:
     terms = KINDS.terms(summons.kind, in_progress=summons.in_progress)
-    return WhistleSetting(terms, "p1", UNITS, CALENDAR, now, resolve_due_at)
+    return WhistleSetting(terms, "p1", UNITS, CALENDAR, now, CONFIRM, resolve_due_at)
 
 
 def blown(
@@ -455,9 +458,17 @@ def test_an_emergency_is_signed_on_paper_within_two_hours() -> None:
     whistle = blown(ALARM).record
     sign = clock_of(whistle, ClockKind.SIGN)
     assert (sign.owner, sign.due_at) == (STREET, MONDAY + 2 * HOUR)
-    signed = give(whistle, C.SIGN, HOUR).record
+    signed = give(whistle, C.SIGN, 5 * MINUTE).record
     assert running(signed) == {(CENTRE, "check")}
-    assert clock_of(signed, ClockKind.CHECK).due_at == MONDAY + HOUR + 15 * MINUTE
+
+
+@pytest.mark.parametrize("steps", [(), (C.SIGN,), (C.AMEND,), (C.AMEND, C.SIGN)])
+def test_the_check_of_an_emergency_waits_for_no_signature(
+    steps: tuple[WhistleCommand, ...],
+) -> None:
+    whistle = walked(*steps, summons=ALARM)
+    assert clock_of(whistle, ClockKind.CHECK).due_at == MONDAY + 15 * MINUTE
+    assert whistle_duties(whistle)[CENTRE] == "whistle_check"
 
 
 @pytest.mark.parametrize(
@@ -521,9 +532,11 @@ def test_an_amendment_calls_nobody_a_whistle_could_not(summons: Summons) -> None
         give(ROAD_TO[S.PROPOSED], C.AMEND, summons=summons)
 
 
-def test_silence_is_no_veto_of_an_emergency() -> None:
-    signed = walked(C.SIGN, summons=ALARM)
-    decisions = fired(signed, MONDAY + 15 * MINUTE)
+@pytest.mark.parametrize(("steps", "left"), [((C.SIGN,), set()), ((), {(STREET, "sign")})])
+def test_silence_is_no_veto_of_an_emergency(
+    steps: tuple[WhistleCommand, ...], left: set[tuple[str, str]]
+) -> None:
+    decisions = fired(walked(*steps, summons=ALARM), MONDAY + 15 * MINUTE)
     assert [facts_of(decision) for decision in decisions] == [
         [F.REMINDED],
         [F.URGED],
@@ -532,7 +545,7 @@ def test_silence_is_no_veto_of_an_emergency() -> None:
     whistle = decisions[-1].record
     assert (whistle.state, WhistleFlag.OVERDUE in whistle.flags) == (S.DISPATCHED, True)
     assert clock_of(whistle, ClockKind.CHECK).breached
-    assert running(whistle) == {
+    assert running(whistle) == left | {
         (unit, kind.value) for unit in (LEAD, HELPER) for kind in UNIT_CLOCKS
     }
 
@@ -623,12 +636,23 @@ def test_what_is_done_is_done_once_and_in_order(
         give(walked(*SENT, *steps), command, **fields)
 
 
+def test_what_is_handled_waits_for_its_confirmation_until_a_time() -> None:
+    handled = ROAD_TO[S.HANDLED]
+    confirm = clock_of(handled, ClockKind.VERIFY)
+    assert (confirm.owner, confirm.due_at) == (STREET, at("2026-11-24T17:30"))
+    assert not clock_of(ROAD_TO[S.CONFIRMED], ClockKind.VERIFY).is_open
+    reopened = give(handled, C.CONFIRM, HOUR, approve=False).record
+    assert not clock_of(reopened, ClockKind.VERIFY).is_open
+    again = give(reopened, C.HANDLE, 26 * HOUR).record
+    assert clock_of(again, ClockKind.VERIFY).due_at == at("2026-11-25T17:30")
+
+
 def test_assistants_go_on_after_the_lead_has_handled() -> None:
-    whistle = ROAD_TO[S.HANDLED]
-    assert running(whistle) == {(HELPER, kind.value) for kind in UNIT_CLOCKS}
+    whistle, confirmation = ROAD_TO[S.HANDLED], (STREET, "verify")
+    assert running(whistle) == {confirmation, *((HELPER, kind.value) for kind in UNIT_CLOCKS)}
     for step in (C.ARRIVE, C.HANDLE):
         whistle = give(whistle, step, unit=HELPER, actor="sun", note="").record
-    assert (whistle.state, running(whistle)) == (S.HANDLED, set())
+    assert (whistle.state, running(whistle)) == (S.HANDLED, {confirmation})
     assert whistle.units[1].handler == "sun"
 
 
@@ -698,6 +722,23 @@ def test_late_units_escalate_one_by_one() -> None:
         ("escalated", LEAD, "arrive", "district-office"),
         ("escalated", HELPER, "arrive", "district-office"),
     ]
+
+
+@pytest.mark.parametrize(
+    ("minutes", "before"),
+    [
+        (4, set()),
+        (5, {CENTRE}),
+        (10, {CENTRE, "district-duty-room"}),
+        (35, {CENTRE, "district-duty-room", LEADERS}),
+    ],
+)
+def test_what_goes_up_stands_before_those_it_goes_up_to(minutes: int, before: set[str]) -> None:
+    sent = walked(*SENT, summons=ALARM)
+    late = fired(sent, MONDAY + minutes * MINUTE)[-1].record
+    duties = whistle_duties(late)
+    assert {unit for unit in duties if duties[unit] == "whistle_escalated"} == before
+    assert all(may_see_whistle(late, unit) for unit in before)
 
 
 def test_nothing_goes_up_to_the_accused() -> None:
@@ -782,6 +823,17 @@ def test_what_nobody_has_handled_is_not_held_against_them(state: WhistleState) -
     assert citizen_unsolved(ROAD_TO[state]) is None
 
 
+def test_what_the_system_proposed_ends_with_the_danger_unless_somebody_has_taken_it_up() -> None:
+    proposed = replace(blown(ALARM).record, blown_by="system")
+    decision = danger_over(proposed, MONDAY)
+    assert decision is not None
+    assert (facts_of(decision), decision.record.state) == ([F.CLOSED], S.CLOSED)
+    assert running(decision.record) == set()
+    assert danger_over(give(proposed, C.SIGN).record, MONDAY) is None
+    assert danger_over(blown(ALARM).record, MONDAY) is None
+    assert danger_over(replace(blown().record, blown_by="system"), MONDAY) is None
+
+
 @pytest.mark.parametrize("state", WhistleState)
 def test_the_end_of_the_case_ends_the_whistle(state: WhistleState) -> None:
     decision = case_closed(ROAD_TO[state], MONDAY + HOUR)
@@ -813,11 +865,11 @@ CALLED = {LEAD: "whistle_lead", HELPER: "whistle_assist"}
         (ROAD_TO[S.CLOSED], {}),
         (
             fired(ROAD_TO[S.DISPATCHED], MONDAY + timedelta(days=9))[-1].record,
-            {**CALLED, CENTRE: "whistle_escalated"},
+            {**CALLED, CENTRE: "whistle_escalated", LEADERS: "whistle_escalated"},
         ),
         (
             fired(ROAD_TO[S.SIGNED], MONDAY + timedelta(days=9))[-1].record,
-            {CENTRE: "whistle_check"},
+            {CENTRE: "whistle_check", LEADERS: "whistle_escalated"},
         ),
     ],
 )
@@ -847,7 +899,7 @@ def test_a_unit_sees_what_it_blew_and_what_has_called_it(
 def test_the_view_shows_each_units_clocks_with_the_unit() -> None:
     whistle = walked(*DONE, summons=ALARM)
     view = whistle_view(whistle)
-    assert [clock.kind for clock in view.clocks] == [ClockKind.SIGN, ClockKind.CHECK]
+    assert [clock.kind for clock in view.clocks] == ["sign", "check", "verify"]
     shown = {unit.unit: [clock.kind for clock in unit.clocks] for unit in view.units}
     assert shown == {LEAD: list(UNIT_CLOCKS), HELPER: list(UNIT_CLOCKS)}
     assert all(clock.owner == unit.unit for unit in view.units for clock in unit.clocks)

@@ -39,6 +39,10 @@ from shared.events import (
 )
 
 MAX_SECOND_HANDLINGS: Final = 2
+_DANGER_ENDS: Final = {
+    CaseState.RETURN_REQUESTED: (CaseState.DISPATCHED, CaseFact.RETURN_DENIED),
+    CaseState.SUSPENDED: (CaseState.IN_PROGRESS, CaseFact.RESUMED),
+}
 _UNDECIDED: Final = (CaseState.MANUAL_DISPATCH, CaseState.AWAITING_INFO, CaseState.REDIRECTED_OUT)
 
 
@@ -112,7 +116,8 @@ def supplement(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outc
     """The caller added something, or the ticket was classified anew.
 
     A case that nobody has decided yet is routed again. One that a unit holds stays there:
-    only the urgency can rise. After second handlings have failed a person decides.
+    only the urgency can rise, and danger ends a return or a suspension (先解决问题、再定责).
+    After second handlings have failed a person decides.
     """
     told = replace(case, ticket_version=command.ticket_version or case.ticket_version)
     supplemented = stated(CaseFact.SUPPLEMENTED, case, command)
@@ -129,6 +134,10 @@ def supplement(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outc
         told = tighten_clocks(told, routing.limits, now, calendar)
         detail = {"priority": routing.priority.value}
         supplemented = stated(CaseFact.SUPPLEMENTED, case, command, detail)
+    if is_emergency(told.priority) and told.state in _DANGER_ENDS:
+        state, fact = _DANGER_ENDS[told.state]
+        supplemented = (*supplemented, *stated(fact, case, command))
+        told = replace(told, state=state, proposed_owner=None, plan="", review_on=None)
     return told, supplemented
 
 

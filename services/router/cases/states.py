@@ -271,7 +271,20 @@ _RULES: Final = (
         (),
         (
             _Row(_UNDECIDED, (*_UNDECIDED, _S.DISPATCHED), _ROUTING),
-            _Row((*_AT_WORK, *_ANSWERED, *_GROUPED, _S.CLOSED), _STAYS, (_F.SUPPLEMENTED,)),
+            _Row(
+                (
+                    *(_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS, _S.EXTENSION_REQUESTED),
+                    *(*_ANSWERED, *_GROUPED, _S.CLOSED),
+                ),
+                _STAYS,
+                (_F.SUPPLEMENTED,),
+            ),
+            _Row(
+                (_S.RETURN_REQUESTED,),
+                (_S.RETURN_REQUESTED, _S.DISPATCHED),
+                (_F.SUPPLEMENTED, _F.RETURN_DENIED),
+            ),
+            _Row((_S.SUSPENDED,), (_S.SUSPENDED, _S.IN_PROGRESS), (_F.SUPPLEMENTED, _F.RESUMED)),
         ),
     ),
     _Rule(

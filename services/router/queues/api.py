@@ -1,6 +1,6 @@
 """The units over HTTP, and their queues by pull, by long poll and by stream."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -10,10 +10,12 @@ from starlette.concurrency import run_in_threadpool
 
 from services.router.centre import Centre, Router
 from services.router.contract import QueuePage, UnitView
+from services.router.desks import GRID_CENTRE
 from services.router.dispatching import valid_units
 from services.router.queues.reading import BadCursor, Page, position, read_queue
 from shared.auth import Principal, Role
 from shared.calendar import SHANGHAI
+from shared.events import QueueItem
 from shared.problems import Problem, not_found
 from shared.web import Caller, allow, api_router, local_times
 
@@ -84,7 +86,7 @@ async def queue(
     page = await _read(centre, unit, after, limit)
     if not page.items and wait > 0:
         page = (await centre.watch.following(unit, page.last, wait)).up_to(limit)
-    return local_times(QueuePage(unit=unit, items=page.items, cursor=page.cursor))
+    return local_times(QueuePage(unit=unit, items=_shown(page, caller), cursor=page.cursor))
 
 
 @router.get("/units/{unit}/queue/stream", response_class=EventSourceResponse)
@@ -95,10 +97,17 @@ async def queue_stream(
     """The same queue as server-sent events; `Last-Event-ID` resumes where a reader stopped."""
     page = await _read(centre, unit, after, STREAM_LIMIT)
     while True:
-        for item in page.items:
+        for item in _shown(page, caller):
             shown = local_times(item).model_dump_json()
             yield ServerSentEvent(raw_data=shown, event="queue", id=f"{unit}:{item.seq}")
         page = await centre.watch.following(unit, page.last, STREAM_WAIT_SECONDS)
+
+
+def _shown(page: Page, caller: Principal) -> Sequence[QueueItem]:
+    """The entries of a page without those the caller must not see: complaints about them."""
+    if caller.role is not Role.DISPATCHER:
+        return page.items
+    return [item for item in page.items if item.ticket.accused_unit != GRID_CENTRE]
 
 
 async def _read(centre: Centre, unit: str, cursor: str | None, limit: int) -> Page:

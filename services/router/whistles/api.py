@@ -9,7 +9,7 @@ from sqlmodel import col, select
 from services.router.cases.duties import may_read
 from services.router.cases.records import CaseRecord, NotAllowed, Refused
 from services.router.cases.states import Role as CaseRole
-from services.router.centre import Centre, Router, refusal
+from services.router.centre import Centre, Router, refusal, shown_log
 from services.router.desks import GRID_CENTRE
 from services.router.policy.loading import Unit
 from services.router.queues.reading import BadCursor
@@ -27,17 +27,18 @@ from services.router.whistles.following import blow_for, setting_for
 from services.router.whistles.records import Summons, WhistleOrder, WhistleRecord
 from services.router.whistles.search import find_whistles
 from services.router.whistles.states import WhistleCommand
-from services.router.whistles.summons import CENTRES, blowing_street
+from services.router.whistles.summons import blowing_street, centre_for
 from services.router.whistles.tables import WhistleLogRow, WhistleRow
 from services.router.whistles.views import whistle_view
 from shared.auth import Principal, Role
+from shared.bodies import UnitSlug
 from shared.database import Reader
 from shared.events import Ticket, WhistleState
 from shared.metrics import WHISTLE_COMMANDS
 from shared.problems import Problem, not_found
 from shared.protection import for_unit
 from shared.redaction import redact
-from shared.web import Caller, RecordNumber, allow, api_router, local_times
+from shared.web import RECORD_NUMBER, Caller, RecordNumber, allow, api_router, local_times
 
 ABOUT_A_UNIT: Final = (WhistleCommand.CONFIRM, WhistleCommand.SCORE)
 """Commands whose `unit` is the called unit they are about, not the one that acts."""
@@ -75,12 +76,13 @@ def blow(number: RecordNumber, body: BlowBody, centre: Router, caller: Caller) -
                 now,
                 actor=caller.subject,
                 unit=caller.unit,
+                note=redact(body.note),
             )
         except Refused as refused:
             WHISTLE_COMMANDS.labels("blow", refused.slug).inc()
             raise refusal(refused) from None
         ledger.store()
-        view = _view(writer, decision.record, entry.ticket, caller)
+        view = _view(writer, decision.record, entry.ticket, entry.case, caller)
     WHISTLE_COMMANDS.labels("blow", "done").inc()
     centre.relay.wake()
     return view
@@ -92,8 +94,8 @@ def whistles(
     centre: Router,
     caller: Caller,
     state: WhistleState | None = None,
-    unit: Annotated[str | None, Query(max_length=60)] = None,
-    cursor: Annotated[str | None, Query(max_length=60)] = None,
+    unit: UnitSlug | None = None,
+    cursor: Annotated[str | None, Query(pattern=f"^{RECORD_NUMBER.pattern}$")] = None,
     limit: Annotated[int, Query(ge=1, le=500)] = 100,
 ) -> WhistlePage:
     """Whistles, the newest first; a unit sees those it blew and those that call it."""
@@ -101,14 +103,14 @@ def whistles(
         if unit not in (None, caller.unit):
             raise Problem(403, "只能查看本单位的哨")
         unit = caller.unit
+    role = CaseRole(caller.role)
     with centre.database.reading() as reader:
         try:
             found, following = find_whistles(
-                reader, state=state, unit=unit, cursor=cursor, limit=limit
+                reader, state=state, unit=unit, role=role, cursor=cursor, limit=limit
             )
         except BadCursor:
             raise Problem(422, "翻页游标无效", slug="bad-cursor") from None
-    role = CaseRole(caller.role)
     shown = [one for one in found if may_read_whistle(one, role, caller.unit)]
     items = [local_times(whistle_view(whistle)) for whistle in shown]
     return WhistlePage(items=items, cursor=following)
@@ -126,7 +128,7 @@ def whistle(number: RecordNumber, centre: Router, caller: Caller) -> WhistleView
         _visible(known[number], caller)
         case = load_case(reader, row.ticket_number)
         assert case is not None
-        return _view(reader, known[number], case[0], caller)
+        return _view(reader, known[number], *case, caller)
 
 
 @router.post("/whistles/{number}/amend")
@@ -200,7 +202,7 @@ def _give(centre: Centre, number: str, order: WhistleOrder, caller: Principal) -
             raise refusal(refused) from None
         ledger.tell_whistle(decision, now, actor=caller.subject, unit=caller.unit)
         ledger.store()
-        view = _view(writer, decision.record, entry.ticket, caller)
+        view = _view(writer, decision.record, entry.ticket, entry.case, caller)
     WHISTLE_COMMANDS.labels(order.command, "done").inc()
     centre.relay.wake()
     return view
@@ -218,7 +220,9 @@ def _blowing_unit(centre: Centre, case: CaseRecord, named: str | None, caller: P
         if caller.role is not (Role.SUPERVISOR if centre_accused else Role.DISPATCHER):
             raise NotAllowed("role-not-allowed", "您的角色无权吹哨")
         street = named or blowing_street(case)
-        if street not in CENTRES and not _is_street(centre.rules.policy.units.get(street)):
+        if street != centre_for(case.accused_unit) and not _is_street(
+            centre.rules.policy.units.get(street)
+        ):
             raise NotAllowed("unit-not-allowed", "只有街道可以吹哨")
         return street
     if named not in (None, caller.unit):
@@ -251,15 +255,15 @@ def _summons(body: BlowBody) -> Summons:
     )
 
 
-def _view(reader: Reader, whistle: WhistleRecord, ticket: Ticket, caller: Principal) -> WhistleView:
+def _view(
+    reader: Reader, whistle: WhistleRecord, ticket: Ticket, case: CaseRecord, caller: Principal
+) -> WhistleView:
     query = (
         select(WhistleLogRow)
         .where(WhistleLogRow.whistle == whistle.number)
         .order_by(col(WhistleLogRow.id))
     )
-    log = [
-        WhistleLogEntry.model_validate(row, from_attributes=True)
-        for row in reader.execute(query).scalars()
-    ]
-    shown = for_unit(ticket, whistle.priority) if caller.role is Role.UNIT else ticket
+    rows = reader.execute(query).scalars()
+    log = shown_log(rows, WhistleLogEntry, ticket, case.priority, caller)
+    shown = for_unit(ticket, case.priority) if caller.role is Role.UNIT else ticket
     return local_times(WhistleView(whistle=whistle_view(whistle), ticket=shown, log=log))

@@ -1,4 +1,4 @@
-"""Which clocks a whistle has: one for the signature, one for the check, three for each unit.
+"""Which clocks a whistle has: for the signature, the check, the confirmation, three for each unit.
 
 Each called unit acknowledges, arrives and handles on clocks of its own: late units escalate
 one by one, the others stand (handbook section 2).
@@ -17,7 +17,7 @@ from shared.calendar import Calendar, Limit, LimitUnit, due
 from shared.events import ClockKind, WhistleKind
 
 UNIT_CLOCKS: Final = (ClockKind.ACKNOWLEDGE, ClockKind.ARRIVE, ClockKind.HANDLE)
-_HOUR: Final = timedelta(hours=1)
+_DAY: Final = timedelta(days=1)
 
 
 def change_clocks(
@@ -90,7 +90,7 @@ def start_unit_clocks(whistle: WhistleRecord, setting: WhistleSetting) -> Whistl
     handle, handle_by = terms.handle, None
     if handle is None and setting.resolve_due_at is not None:
         handle_by = setting.resolve_due_at
-        handle = Limit(max(1, ceil((handle_by - now) / _HOUR)), LimitUnit.HOUR)
+        handle = Limit(max(1, ceil((handle_by - now) / _DAY)), LimitUnit.CALENDAR_DAY)
     arrive_by = whistle.summons.appointed_at
     latest = due(setting.calendar, now, terms.arrive).due_at
     if arrive_by is not None:

@@ -54,6 +54,12 @@ WhistleOutcome = tuple[WhistleRecord, tuple[Happened, ...]]
 Handler = Callable[[WhistleRecord, CaseRecord, WhistleOrder, WhistleSetting], WhistleOutcome]
 
 
+def start_check(whistle: WhistleRecord, setting: WhistleSetting) -> WhistleRecord:
+    """The grid centre has it to check: danger as soon as it is blown, all else once signed."""
+    centre = centre_for(whistle.accused_unit)
+    return start_clock(whistle, ClockKind.CHECK, centre, setting.terms.check, setting)
+
+
 def send_out(whistle: WhistleRecord, setting: WhistleSetting) -> WhistleRecord:
     """The whistle calls its units: each has its clocks from now."""
     called = tuple(replace(unit, called_at=setting.now) for unit in whistle.units)
@@ -100,8 +106,8 @@ def _sign(
         signed_at=setting.now,
     )
     if whistle.state is WhistleState.PROPOSED:
-        centre = centre_for(whistle.accused_unit)
-        signed = start_clock(signed, ClockKind.CHECK, centre, setting.terms.check, setting)
+        if whistle.summons.kind is not WhistleKind.EMERGENCY:
+            signed = start_check(signed, setting)
         signed = replace(signed, state=WhistleState.SIGNED)
     return signed, _stated(WhistleFact.SIGNED, order)
 
@@ -187,6 +193,8 @@ def _handle(
     whistle = _with(whistle, own)
     if whistle.state is WhistleState.DISPATCHED and _is_handled(whistle):
         whistle = replace(whistle, state=WhistleState.HANDLED)
+        street, kind = whistle.street, ClockKind.VERIFY
+        whistle = start_clock(whistle, kind, street, setting.confirm, setting)
     return whistle, _stated(WhistleFact.HANDLED, order, own.unit)
 
 
@@ -195,6 +203,7 @@ def _confirm(
 ) -> WhistleOutcome:
     """On site: it is done, or the lead's (or another unit's) handling is open again."""
     concerned = _called(whistle, order.concerns or whistle.lead.unit)
+    whistle = stop_clocks(whistle, (ClockKind.VERIFY,), setting.now)
     if order.approve is not False:
         confirmed = replace(whistle, state=WhistleState.CONFIRMED)
         return confirmed, _stated(WhistleFact.CONFIRMED, order)

@@ -1,17 +1,17 @@
 """What the router's HTTP interface takes and gives about whistles (吹哨)."""
 
-from collections.abc import Mapping, Sequence
-from datetime import datetime
+from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StringConstraints
 
-from services.router.contract import Moment
+from services.router.contract import LogEntry, Moment
 from shared.bodies import Body, UnitSlug
 from shared.events import Ticket, Whistle, WhistleKind
-from shared.text import Line, Note
+from shared.text import Note, clean
 
 Version = Annotated[int, Field(strict=True, ge=1)]
+Spot = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean)]
 
 
 class BlowBody(Body):
@@ -24,7 +24,7 @@ class BlowBody(Body):
     kind: WhistleKind
     lead: UnitSlug
     assist: Annotated[tuple[UnitSlug, ...], Field(max_length=20)] = ()
-    place: Annotated[str, Field(max_length=200)] | Line = ""
+    place: Spot = ""
     evidence: Note = ""
     done_so_far: Note = ""
     action: Note = ""
@@ -58,17 +58,10 @@ class WhistleBody(Body):
     complete: StrictBool | None = None
 
 
-class WhistleLogEntry(BaseModel):
+class WhistleLogEntry(LogEntry):
     """One change of a whistle; `concerns` is the called unit it is about."""
 
-    version: int
-    fact: str
     concerns: str | None
-    actor: str
-    unit: str | None
-    note: str
-    detail: Mapping[str, str]
-    at: datetime
 
 
 class WhistleView(BaseModel):

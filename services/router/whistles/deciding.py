@@ -23,7 +23,7 @@ from services.router.cases.states import Role
 from services.router.clocks import Clock, Ladder, Step
 from services.router.desks import DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE, not_accused
 from services.router.whistles.clocks import UNIT_CLOCKS, cancel_clocks, start_clock
-from services.router.whistles.commands import WHISTLE_HANDLERS, send_out
+from services.router.whistles.commands import WHISTLE_HANDLERS, send_out, start_check
 from services.router.whistles.records import (
     Happened,
     Summons,
@@ -77,6 +77,7 @@ def blow(
     summons: Summons,
     actor: str,
     setting: WhistleSetting,
+    note: str = "",
 ) -> WhistleDecision:
     """Version 1 of a whistle of a street, or of the grid centre acting for it.
 
@@ -94,7 +95,6 @@ def blow(
         state=WhistleState.PROPOSED,
         street=street,
         place=case.place,
-        priority=case.priority,
         confidential=case.confidential,
         summons=summons,
         units=units_of(summons),
@@ -105,7 +105,9 @@ def blow(
         accused_unit=case.accused_unit,
     )
     whistle = start_clock(whistle, ClockKind.SIGN, street, setting.terms.sign, setting)
-    return _settle(whistle, (Happened(WhistleFact.BLOWN),))
+    if summons.kind is WhistleKind.EMERGENCY:
+        whistle = start_check(whistle, setting)
+    return _settle(whistle, (Happened(WhistleFact.BLOWN, note=note),))
 
 
 def decide_whistle(
@@ -153,7 +155,8 @@ def whistle_clock_fired(
 ) -> WhistleDecision:
     """One step of one of the whistle's clocks. Raises ClockNotDue if no step of it is due.
 
-    Silence is no veto: an emergency that is not checked in time calls its units all the same.
+    Silence is no veto: an emergency that is not checked in time calls its units all the same,
+    signed or not.
     """
     fired, step = clocks.fire(clock, setting.now, setting.calendar)
     facts = _facts_of_step(fired, step, whistle.accused_unit)
@@ -176,6 +179,15 @@ def case_closed(whistle: WhistleRecord, now: datetime) -> WhistleDecision | None
         return None
     closed = replace(cancel_clocks(whistle, now), state=WhistleState.CLOSED)
     return _settle(closed, (Happened(WhistleFact.CLOSED, detail={"by": "citizen"}),))
+
+
+def danger_over(whistle: WhistleRecord, now: datetime) -> WhistleDecision | None:
+    """The case is no danger after all: what the system proposed and nobody has taken up ends."""
+    taken_up = whistle.blown_by != Role.SYSTEM or whistle.state is not WhistleState.PROPOSED
+    if taken_up or whistle.summons.kind is not WhistleKind.EMERGENCY:
+        return None
+    ended = replace(cancel_clocks(whistle, now), state=WhistleState.CLOSED)
+    return _settle(ended, (Happened(WhistleFact.CLOSED, detail={"by": "priority"}),))
 
 
 def citizen_unsolved(whistle: WhistleRecord) -> WhistleDecision | None:
@@ -220,9 +232,16 @@ def _facts_of_step(clock: Clock, step: Step, accused_unit: str | None) -> tuple[
 
 
 def _settle(whistle: WhistleRecord, facts: tuple[Happened, ...]) -> WhistleDecision:
-    """One version on, and overdue exactly if a clock is breached."""
+    """One version on, overdue exactly if a clock is breached, escalated to whom the facts say."""
     raised = {_FLAG_OF_FACT[told.fact].value for told in facts if told.fact in _FLAG_OF_FACT}
     flags = (whistle.flags | raised) - {WhistleFlag.OVERDUE.value}
     if any(clock.breached for clock in whistle.clocks):
         flags |= {WhistleFlag.OVERDUE.value}
-    return WhistleDecision(replace(whistle, version=whistle.version + 1, flags=flags), facts)
+    goes_to = {told.detail["to"] for told in facts if told.fact is WhistleFact.ESCALATED}
+    settled = replace(
+        whistle,
+        version=whistle.version + 1,
+        flags=flags,
+        escalated_to=whistle.escalated_to | goes_to,
+    )
+    return WhistleDecision(settled, facts)

@@ -1,6 +1,8 @@
 """Who has to do something about a whistle now, and who may look at it.
 
-The called units have it from the dispatch until each has handled its part. The accused unit
+The called units have it from the dispatch until each has handled its part. The grid centre
+has danger from the start, and what goes up stands before it and before whom it goes up to, until
+the end. The accused unit
 never has or sees it (handbook section 3): it neither blows nor is called nor checks.
 """
 
@@ -9,11 +11,11 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from services.router.cases.states import Role
-from services.router.desks import GRID_CENTRE
+from services.router.desks import DESKS, GRID_CENTRE
 from services.router.whistles.records import WhistleRecord
 from services.router.whistles.states import WhistleFlag
 from services.router.whistles.summons import centre_for
-from shared.events import WhistleState
+from shared.events import WhistleKind, WhistleState
 
 
 class WhistleDuty(StrEnum):
@@ -41,11 +43,14 @@ def whistle_duties(whistle: WhistleRecord) -> Mapping[str, str]:
 
 
 def may_see_whistle(whistle: WhistleRecord, unit: str | None) -> bool:
-    """Whether a unit may look at a whistle: who blew it, who checks it, who has been called."""
+    """Whether a unit may look at a whistle: who blew it, checks it, or has been called to it.
+
+    Also before whom it has been brought.
+    """
     called = whistle.called(unit)
     if called is not None and called.called_at is not None:
         return True
-    return unit in (whistle.street, centre_for(whistle.accused_unit))
+    return unit in (whistle.street, centre_for(whistle.accused_unit), *whistle.escalated_to)
 
 
 def may_read_whistle(whistle: WhistleRecord, role: Role, unit: str | None) -> bool:
@@ -60,6 +65,8 @@ def _due(whistle: WhistleRecord) -> Iterator[tuple[str, WhistleDuty]]:
     match whistle.state:
         case _S.PROPOSED | _S.REJECTED:
             yield street, WhistleDuty.SIGN
+            if whistle.summons.kind is WhistleKind.EMERGENCY:
+                yield centre, WhistleDuty.CHECK
         case _S.SIGNED:
             yield centre, WhistleDuty.CHECK
         case _S.HANDLED:
@@ -73,4 +80,5 @@ def _due(whistle: WhistleRecord) -> Iterator[tuple[str, WhistleDuty]]:
             if called.handled_at is None:
                 yield called.unit, WhistleDuty.LEAD if called.lead else WhistleDuty.ASSIST
     if whistle.state is not _S.CLOSED and WhistleFlag.ESCALATED in whistle.flags:
-        yield centre, WhistleDuty.ESCALATED
+        for desk in (centre, *sorted(whistle.escalated_to.intersection(DESKS))):
+            yield desk, WhistleDuty.ESCALATED

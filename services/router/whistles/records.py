@@ -14,7 +14,6 @@ from services.router.whistles.states import WhistleCommand
 from shared.calendar import Calendar, Limit
 from shared.events import (
     Place,
-    Priority,
     StreetScore,
     UnitScore,
     WhistleFact,
@@ -73,6 +72,7 @@ class WhistleRecord:
     the unit it binds: a called one, `street` for the signature, the grid centre for the
     check. `missing` are the mandatory fields for which it was rejected. `accused_unit` is
     the case's: it is never called, and another checks where it is the grid centre.
+    `escalated_to` are the desks and officers before whom it has been brought.
     """
 
     number: str
@@ -81,7 +81,6 @@ class WhistleRecord:
     state: WhistleState
     street: str
     place: Place
-    priority: Priority
     confidential: bool
     summons: Summons
     units: tuple[CalledUnit, ...]
@@ -97,6 +96,7 @@ class WhistleRecord:
     missing: tuple[str, ...] = ()
     score: StreetScore | None = None
     accused_unit: str | None = None
+    escalated_to: frozenset[str] = frozenset()
 
     @property
     def lead(self) -> CalledUnit:
@@ -132,7 +132,8 @@ class WhistleSetting:
     """What a whistle command is decided under.
 
     `units` may be called today. `resolve_due_at` is the deadline of the citizen's clock,
-    which a whistle never resets, None where none runs.
+    which a whistle never resets, None where none runs. `confirm` is how long the street may
+    take to confirm on site: as long as whoever verifies a case.
     """
 
     terms: KindTerms
@@ -140,6 +141,7 @@ class WhistleSetting:
     units: frozenset[str]
     calendar: Calendar
     now: datetime
+    confirm: Limit
     resolve_due_at: datetime | None = None
 
 

@@ -6,6 +6,8 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, or_, tuple_
 from sqlmodel import col, select
 
+from services.router.cases.states import Role
+from services.router.desks import GRID_CENTRE
 from services.router.queues.reading import BadCursor
 from services.router.storing import clocks_of
 from services.router.whistles.records import WhistleRecord
@@ -21,12 +23,13 @@ def find_whistles(
     *,
     state: WhistleState | None,
     unit: str | None,
+    role: Role,
     cursor: str | None,
     limit: int,
 ) -> tuple[Sequence[WhistleRecord], str | None]:
     """A page and the cursor of the next one: the number of the last whistle on this one.
 
-    `unit` lists what a unit blew or is called by. Raises BadCursor.
+    `unit` lists what a unit blew or is called by; `role` is the reader's. Raises BadCursor.
     """
     blown, number = col(WhistleRow.blown_at), col(WhistleRow.number)
     conditions: list[ColumnElement[bool]] = []
@@ -37,6 +40,9 @@ def find_whistles(
             col(WhistleRow.units).contains([unit]), col(WhistleRow.state).not_in(NOT_CALLED_YET)
         )
         conditions.append(or_(col(WhistleRow.street) == unit, called))
+    if role is Role.DISPATCHER:
+        accused = col(WhistleRow.details)["accused_unit"].astext
+        conditions.append(accused.is_distinct_from(GRID_CENTRE))
     if cursor is not None:
         last = reader.get(WhistleRow, cursor)
         if last is None:

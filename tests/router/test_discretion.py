@@ -1,0 +1,133 @@
+"""Who is shown what: the accused nothing, the informant to nobody, a whistle to those in it."""
+
+from datetime import UTC, datetime, timedelta
+
+import pytest
+
+from shared.auth import Role
+from shared.events import Priority
+from tests.router.station import LAMP, STALLS, TRAPPED, Station, urged
+from tests.router.test_incidents import flooded, incident_of
+from tests.router.test_whistle_api import STREET, blown, dispatched, done
+
+CALLER = "我是3号楼2门501的住户，怎么没人来"
+SEEN = "我是【住址】的住户，怎么没人来"
+
+
+@pytest.mark.parametrize("after", ["", "&after={unit}:0"])
+def test_a_dispatcher_finds_no_complaint_about_the_grid_centre_in_a_queue(
+    station: Station, after: str
+) -> None:
+    accusing, other = station.opened(LAMP, accused_unit="grid-centre"), station.opened(LAMP)
+    unit = "urban-management"
+    path = f"/units/{unit}/queue?limit=500{after.format(unit=unit)}"
+
+    def listed(role: Role) -> set[str]:
+        return {item["number"] for item in station.get(path, role).json()["items"]}
+
+    assert {accusing, other} <= listed(Role.SUPERVISOR)
+    assert {accusing, other} & listed(Role.DISPATCHER) == {other}
+
+
+def test_a_page_of_whistles_is_full_without_those_about_the_reader(empty_station: Station) -> None:
+    station = empty_station
+    seen = station.opened(TRAPPED)
+    accusing = [station.opened(TRAPPED, accused_unit="grid-centre") for _ in range(2)]
+    page = station.get("/whistles?limit=1").json()
+    assert [item["ticket_number"] for item in page["items"]] == [seen]
+    assert page["cursor"] is None
+    everything = station.get("/whistles", Role.SUPERVISOR).json()["items"]
+    assert {item["ticket_number"] for item in everything} == {seen, *accusing}
+
+
+def test_a_case_shows_a_unit_the_whistles_it_has_to_do_with(station: Station) -> None:
+    number = station.opened(LAMP)
+    whistle = blown(station, number, lead="power", assist=[])["number"]
+
+    def shown(unit: str) -> list[str]:
+        case = station.get(f"/cases/{number}", Role.UNIT, unit).json()
+        return [one["number"] for one in case["whistles"]]
+
+    assert (shown(STREET), shown("power"), shown("urban-management")) == ([whistle], [], [])
+    done(station, whistle, "sign", STREET)
+    done(station, whistle, "dispatch")
+    assert (shown("power"), shown("urban-management")) == ([whistle], [])
+
+
+@pytest.mark.parametrize(
+    ("priority", "confidential", "note"),
+    [
+        (Priority.P3, True, SEEN),
+        (Priority.P0, True, CALLER),
+        (Priority.P3, False, CALLER),
+    ],
+)
+def test_what_a_protected_caller_adds_is_masked_in_the_log_that_units_read(
+    station: Station, priority: Priority, confidential: bool, note: str
+) -> None:
+    number = station.opened(STALLS, priority=priority, confidential=confidential)
+    station.hear(urged(number, CALLER))
+
+    def last_note(role: Role, unit: str | None) -> str:
+        return str(station.get(f"/cases/{number}", role, unit).json()["log"][-1]["note"])
+
+    assert last_note(Role.UNIT, STREET) == note
+    assert last_note(Role.DISPATCHER, None) == CALLER
+
+
+def test_what_a_protected_caller_adds_is_masked_on_the_case_that_is_worked_for_them(
+    empty_station: Station,
+) -> None:
+    station = empty_station
+    lead, protected = flooded(), flooded(n=1, confidential=True)
+    station.hear(lead, protected)
+    incident = incident_of(station, lead.ticket.number)
+    assert station.post(f"/incidents/{incident}/merge", {}).status_code == 200
+    station.hear(urged(protected.ticket.number, CALLER))
+    case = station.get(f"/cases/{lead.ticket.number}").json()
+    assert (case["case"]["state"], case["ticket"]["confidential"]) == ("dispatched", False)
+    assert case["log"][-1]["note"] == SEEN
+
+
+def test_what_a_unit_writes_is_shown_as_it_is(station: Station) -> None:
+    number = station.opened(STALLS, confidential=True)
+    station.done(number, "accept", unit=STREET, note="3号楼2门501已上门")
+    log = station.get(f"/cases/{number}", Role.UNIT, STREET).json()["log"]
+    assert log[-1]["note"] == "3号楼2门501已上门"
+
+
+def test_what_the_grid_centre_writes_of_a_protected_caller_is_masked_for_the_called_units(
+    station: Station,
+) -> None:
+    number = station.opened(STALLS, confidential=True)
+    whistle = blown(station, number)["number"]
+    done(station, whistle, "sign", STREET)
+    done(station, whistle, "dispatch", note=CALLER)
+    log = station.get(f"/whistles/{whistle}", Role.UNIT, "police").json()["log"]
+    assert log[-1]["note"] == SEEN
+
+
+def test_a_protected_caller_stays_protected_when_the_danger_turns_out_to_be_none(
+    station: Station,
+) -> None:
+    number = station.opened(TRAPPED, confidential=True, text=CALLER)
+    whistle = f"{number}-W1"
+    done(station, whistle, "dispatch")
+
+    def read() -> str:
+        answer = station.get(f"/whistles/{whistle}", Role.UNIT, "lift-rescue")
+        return str(answer.json()["ticket"]["text"])
+
+    assert read() == CALLER
+    station.done(number, "redispatch", lead_unit="market", priority="P3")
+    assert read() == SEEN
+
+
+def test_the_times_in_a_whistles_log_are_those_on_the_wall(empty_station: Station) -> None:
+    station = empty_station
+    whistle = dispatched(station)
+    station.fire(datetime.now(UTC) + timedelta(days=9))
+    log = station.get(f"/whistles/{whistle}").json()["log"]
+    dues = [line["detail"]["due_at"] for line in log if "due_at" in line["detail"]]
+    assert dues
+    assert all(due_at.endswith("+08:00") for due_at in dues)
