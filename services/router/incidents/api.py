@@ -50,7 +50,7 @@ MEMBERS_SHOWN: Final = 500
 CENTRE: Final = (Role.DISPATCHER, Role.SUPERVISOR)
 """The grid centre, and the supervisor who acts for it on the cases that accuse it."""
 
-Cursor = Annotated[str, StringConstraints(max_length=40)]
+Cursor = Annotated[str, StringConstraints(pattern=r"^E[0-9]{8}-[0-9]{6,9}$")]
 
 router = api_router(tags=["incidents"])
 

@@ -52,6 +52,8 @@ def merge_incident(
     check_lead(lead.case, number)
     if order.members is None:
         wanted = [n for n in wanted if n != lead.case.number and _can_merge(_known(ledger, n).case)]
+    elif order.lead is None and lead.case.number not in leads:
+        wanted.remove(lead.case.number)  # the choice fell on it
     if not wanted:
         raise WrongState("nothing-to-merge", "没有可以并入的工单")
     if lead.case.number not in members:

@@ -4,31 +4,31 @@ Grouping only proposes; a person confirms. Handbook section 5: at least 3 ticket
 event in 3 days are a cluster, and a storm of 27 calls in 30 minutes is one event. How alike
 the words must be is a proposal, measured on pairs of unrelated tickets of one leaf from
 the classifier's corpus: their overlap reaches ALIKE in fewer than 1 of 200 pairs, and
-ALIKE_IN_A_STORM in 1 of 50.
+ALIKE_IN_A_STORM in 1 of 7: that they come from one community within half an hour says
+more than their words, for no two people describe a flood alike.
 """
 
-import re
-from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Final
 
 from services.router.cases.records import CaseRecord, InvalidField, LimitExceeded, WrongState
 from services.router.cases.states import STATE_NAMES, Command
+from services.router.incidents.wording import Wording, overlap
 from shared.events import CaseState, is_emergency
 
 NEAR: Final = timedelta(days=3)
 STORM: Final = timedelta(minutes=30)
 CLUSTER: Final = 3
 ALIKE: Final = 0.2
-ALIKE_IN_A_STORM: Final = 0.1
-COMPARED: Final = 400
-"""Characters of a text that are compared."""
+ALIKE_IN_A_STORM: Final = 0.05
+CROWD: Final = 5
+"""So many calls of one event in a storm take in the next, whatever its words."""
 LOOK_BACK: Final = 30
-"""A call is compared with this many calls before it, of the same leaf and street."""
-
-LETTERS: Final = re.compile(r"\w+")
+"""A call is compared with this many calls before it, of the same leaf and community."""
 
 _S = CaseState
 MAY_LEAD: Final = frozenset(CaseState) - {
@@ -39,7 +39,7 @@ MAY_LEAD: Final = frozenset(CaseState) - {
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A case as the search for one event sees it; `words` are the bigrams of its text.
+    """A case as the search for one event sees it.
 
     `community` is None where only the street is known. `incident` is the event it belongs
     to already, and `clustered` whether it is marked as part of a cluster.
@@ -50,7 +50,7 @@ class Call:
     street: str
     community: str | None
     received_at: datetime
-    words: frozenset[str]
+    said: Wording
     ticket_version: int = 1
     accused: str | None = None
     parent: str | None = None
@@ -64,19 +64,12 @@ class Call:
         return self.leaf, self.street, self.accused
 
 
-def bigrams(text: str) -> frozenset[str]:
-    """The pairs of neighbouring letters at the start of a text."""
-    letters = "".join(LETTERS.findall(text))[:COMPARED]
-    return frozenset(letters[at : at + 2] for at in range(max(1, len(letters) - 1)))
+def alike(one: Call, other: Call, *, crowd: bool = False) -> bool:
+    """Whether two calls may speak of one event; `crowd`: many near one of them do already.
 
-
-def overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    """Sørensen and Dice's coefficient: twice what is common, of all there is."""
-    return 2 * len(one & other) / (len(one) + len(other))
-
-
-def alike(one: Call, other: Call) -> bool:
-    """Whether two calls may speak of one event."""
+    Calls that name different buildings need the same words even in a storm: two fires in
+    half an hour are two dangers.
+    """
     apart = abs(one.received_at - other.received_at)
     if one.key != other.key or apart > NEAR:
         return False
@@ -85,39 +78,67 @@ def alike(one: Call, other: Call) -> bool:
     both_known = one.community is not None and other.community is not None
     if both_known and one.community != other.community:
         return False
-    enough = ALIKE_IN_A_STORM if both_known and apart <= STORM else ALIKE
-    return overlap(one.words, other.words) >= enough
+    if not both_known and _differ(one.said.compounds, other.said.compounds):
+        return False
+    elsewhere = _differ(one.said.buildings, other.said.buildings)
+    if both_known and apart <= STORM and not elsewhere:
+        return crowd or overlap(one.said.words, other.said.words) >= ALIKE_IN_A_STORM
+    if elsewhere and apart > STORM:
+        return False
+    return overlap(one.said.matter, other.said.matter) >= ALIKE
+
+
+def _differ(one: Set[object], other: Set[object]) -> bool:
+    return bool(one and other) and one.isdisjoint(other)
 
 
 def events_in(calls: Iterable[Call]) -> tuple[tuple[Call, ...], ...]:
     """The calls that belong together, at least two each, oldest first.
 
-    Calls that are alike belong together, and those of one incident. Of each call the
-    LOOK_BACK before it are looked at.
+    Calls that are alike belong together, and those of one incident. A call that does not
+    say its community never joins two. Of each call the LOOK_BACK before it are looked at.
     """
-    by_key: dict[tuple[str, str, str | None], list[Call]] = defaultdict(list)
+    group_of: dict[str, list[Call]] = {}
+    before: dict[object, deque[Call]] = defaultdict(lambda: deque(maxlen=LOOK_BACK))
     for call in sorted(calls, key=lambda call: (call.received_at, call.number)):
-        by_key[call.key].append(call)
-    found: dict[int, list[Call]] = {}
-    for same in by_key.values():
-        group_of: dict[str, list[Call]] = {}
-        for at, call in enumerate(same):
-            own = group_of[call.number] = [call]
-            for before in same[max(0, at - LOOK_BACK) : at]:
-                other = group_of[before.number]
-                if other is not own and _together(before, call):
-                    other += own
-                    group_of |= {one.number: other for one in own}
-                    own = other
-        found |= {id(group): group for group in group_of.values() if len(group) > 1}
+        own = group_of[call.number] = [call]
+        here = before[call.key, call.community]
+        known = (here, before[call.key, None]) if call.community else (before[call.key],)
+        for earlier in chain(*known):
+            other = group_of[earlier.number]
+            if other is not own and _together(earlier, call, other, own):
+                other += own
+                group_of |= {one.number: other for one in own}
+                own = other
+        here.append(call)
+        before[call.key].append(call)
+    found = {id(group): group for group in group_of.values() if len(group) > 1}
     return tuple(
         tuple(sorted(group, key=lambda call: (call.received_at, call.number)))
         for group in found.values()
     )
 
 
-def _together(one: Call, other: Call) -> bool:
-    return (one.incident is not None and one.incident == other.incident) or alike(one, other)
+def _together(one: Call, other: Call, ones: Sequence[Call], others: Sequence[Call]) -> bool:
+    """Whether two calls make one event of the groups they are in."""
+    if one.incident is not None and one.incident == other.incident:
+        return True
+    communities = _community(ones), _community(others)
+    if None not in communities and communities[0] != communities[1]:
+        return False
+    return alike(one, other, crowd=_crowd(ones, other) or _crowd(others, one))
+
+
+def _crowd(calls: Sequence[Call], other: Call) -> bool:
+    """Whether the last calls of a group are many, all near to another call."""
+    last = calls[-CROWD:]
+    return len(last) == CROWD and all(
+        abs(call.received_at - other.received_at) <= STORM for call in last
+    )
+
+
+def _community(calls: Iterable[Call]) -> str | None:
+    return next((call.community for call in calls if call.community), None)
 
 
 def is_cluster(calls: Sequence[Call]) -> bool:

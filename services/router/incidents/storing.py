@@ -4,7 +4,7 @@ Rows are locked in one order: cases by number, then incidents by number, and the
 ledger is stored, the units' feeds.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
@@ -17,11 +17,9 @@ from services.router.cases.records import CaseCommand
 from services.router.cases.states import Command, Flag, Role
 from services.router.dispatching import Rules, same_terms
 from services.router.incidents.grouping import (
-    COMPARED,
     LOOK_BACK,
     NEAR,
     Call,
-    bigrams,
     events_in,
     is_cluster,
     next_of_merged,
@@ -33,6 +31,8 @@ from services.router.incidents.tables import (
     IncidentState,
     MemberState,
 )
+from services.router.incidents.wording import COMPARED, wording
+from services.router.places.gazetteer import Gazetteer
 from services.router.storing import Entry, Ledger
 from shared.calendar import SHANGHAI
 from shared.database import Reader, Writer
@@ -42,17 +42,26 @@ from shared.metrics import INCIDENT_CLUSTERS
 NO_PART: Final = (CaseState.CLOSED, CaseState.SPLIT, CaseState.REDIRECTED_OUT)
 """States in which a case belongs to no event that a new call could join."""
 
+IN_THE_STREET: Final = 5 * LOOK_BACK
+"""So many cases of a street are read to find those of one of its communities."""
+
 RECENT: Final = text("""
 SELECT c.number, c.leaf, c.street, c.details #>> '{place,community}' AS community,
     CAST(c.ticket ->> 'received_at' AS timestamptz) AS received_at,
-    left(c.ticket ->> 'text', :compared) AS text, c.accused_unit AS accused,
+    left(c.ticket ->> 'text', :compared) AS text, c.ticket ->> 'address' AS address,
+    c.accused_unit AS accused,
     c.details ->> 'parent' AS parent, c.details ->> 'incident' AS incident,
     c.details -> 'flags' ? :cluster AS clustered
-FROM unnest(CAST(:leaves AS text[]), CAST(:streets AS text[])) AS k (leaf, street)
+FROM unnest(CAST(:leaves AS text[]), CAST(:streets AS text[]), CAST(:communities AS text[]))
+    AS k (leaf, street, community)
 CROSS JOIN LATERAL (
-    SELECT * FROM case_record
-    WHERE leaf = k.leaf AND street = k.street AND opened_at > :since
-        AND state <> 'closed' AND state <> ALL(CAST(:no_part AS text[]))
+    SELECT * FROM (
+        SELECT * FROM case_record
+        WHERE leaf = k.leaf AND street = k.street AND opened_at > :since
+            AND state <> 'closed' AND state <> ALL(CAST(:no_part AS text[]))
+        ORDER BY opened_at DESC LIMIT :in_the_street
+    ) s
+    WHERE coalesce(s.details #>> '{place,community}' = k.community, true)
     ORDER BY opened_at DESC LIMIT :look_back
 ) c
 WHERE NOT EXISTS (
@@ -84,7 +93,12 @@ class Joined:
 
 
 def gather(
-    writer: Writer, ledger: Ledger, numbers: Collection[str], calls: Sequence[Call], now: datetime
+    writer: Writer,
+    ledger: Ledger,
+    gazetteer: Gazetteer,
+    numbers: Collection[str],
+    calls: Sequence[Call],
+    now: datetime,
 ) -> Mapping[str, Joined]:
     """Hold a batch's cases, and with them those that their calls make part of an event.
 
@@ -92,7 +106,8 @@ def gather(
     that the answer names are the caller's to open or to tell. One query looks for earlier
     calls, however many there are in the batch.
     """
-    known = {call.number: call for call in _recent(writer, calls, now)} if calls else {}
+    recent = _recent(writer, gazetteer, calls, now) if calls else ()
+    known = {call.number: call for call in recent}
     fresh = {call.number: call for call in calls}
     events = [
         event
@@ -113,23 +128,28 @@ def gather(
     return _join(writer, [event for event in standing if len(event) > 1], to_mark, now)
 
 
-def _recent(writer: Writer, calls: Sequence[Call], now: datetime) -> Iterable[Call]:
-    """The newest open cases where the calls are, about what they are about."""
-    places = sorted({(call.leaf, call.street) for call in calls})
+def _recent(
+    writer: Writer, gazetteer: Gazetteer, calls: Sequence[Call], now: datetime
+) -> Iterator[Call]:
+    """The newest open cases where the calls may be, about what they are about."""
+    places = list({(call.leaf, call.street, call.community) for call in calls})
     rows = writer.execute(
         RECENT,
         {
-            "leaves": [leaf for leaf, _ in places],
-            "streets": [street for _, street in places],
+            "leaves": [leaf for leaf, _, _ in places],
+            "streets": [street for _, street, _ in places],
+            "communities": [community for _, _, community in places],
             "since": now - NEAR,
             "no_part": list(NO_PART),
             "compared": COMPARED,
             "look_back": LOOK_BACK,
+            "in_the_street": IN_THE_STREET,
             "cluster": Flag.CLUSTER,
         },
     ).mappings()
     for row in rows:
-        yield Call(words=bigrams(row["text"]), **{k: v for k, v in row.items() if k != "text"})
+        known = {name: value for name, value in row.items() if name not in ("text", "address")}
+        yield Call(said=wording(gazetteer, row["text"], row["address"]), **known)
 
 
 def _as_held(ledger: Ledger, call: Call, known: Collection[str]) -> Call | None:

@@ -1,8 +1,8 @@
 """The register of places, and how to find its names in a text.
 
 All names of the register, in all their forms, stand in one table keyed by their first two
-characters, longest first. A text is read once from left to right, so the time is linear
-in its length whatever it holds.
+characters, then by their length, longest first. A text is read once from left to right, so
+the time is linear in its length whatever it holds, and however many names begin alike.
 """
 
 from collections import defaultdict
@@ -120,6 +120,10 @@ class Candidates:
     entries: tuple[Entry, ...]
 
 
+Bucket = tuple[tuple[int, Mapping[str, tuple[Candidates, ...]]], ...]
+"""Of names that begin alike those of each length, longest first; of one name strictest first."""
+
+
 @dataclass(frozen=True, slots=True)
 class Gazetteer:
     """The register, indexed. Build it with `build_gazetteer`.
@@ -128,7 +132,7 @@ class Gazetteer:
     and enclaves add to it.
     """
 
-    index: Mapping[str, tuple[Candidates, ...]]
+    index: Mapping[str, Bucket]
     roads: Mapping[str, tuple[NumberRange, ...]]
     street_names: Mapping[str, str]
     registered: Mapping[tuple[str, str], tuple[Registered, ...]]
@@ -172,32 +176,31 @@ def build_gazetteer(
     for entry, form in entries:
         same = (entry.kind, entry.community or entry.name, entry.district)
         forms[form].setdefault(same, entry)
-    buckets: dict[str, list[Candidates]] = defaultdict(list)
-    for form, candidates in forms.items():
-        buckets[form.text[:2]].append(Candidates(form, tuple(candidates.values())))
     strictness = {need: rank for rank, need in enumerate(Need)}
-    index = {
-        key: tuple(sorted(bucket, key=lambda c: (-len(c.form.text), strictness[c.form.need])))
-        for key, bucket in buckets.items()
-    }
+    buckets: dict[str, dict[int, dict[str, tuple[Candidates, ...]]]] = defaultdict(
+        lambda: defaultdict(dict)
+    )
+    for form in sorted(forms, key=lambda form: (-len(form.text), strictness[form.need])):
+        names = buckets[form.text[:2]][len(form.text)]
+        candidates = Candidates(form, tuple(forms[form].values()))
+        names[form.text] = (*names.get(form.text, ()), candidates)
+    index = {key: tuple(bucket.items()) for key, bucket in buckets.items()}
     return Gazetteer(index=index, roads=roads, street_names=street_names, registered=registered)
 
 
-def _match(
-    bucket: tuple[Candidates, ...], text: str, start: int, found: list[Mention]
-) -> Mention | None:
-    for candidates in bucket:
-        name = candidates.form.text
-        end = start + len(name)
-        if text.startswith(name, start) and _shown(candidates.form.need, text, start, end, found):
-            suffix = NAMED_SUFFIX.match(text, end)
-            return Mention(
-                text=name,
-                start=start,
-                end=suffix.end() if suffix else end,
-                entries=candidates.entries,
-                official=OFFICIAL_SUFFIX.match(text, end) is not None,
-            )
+def _match(bucket: Bucket, text: str, start: int, found: list[Mention]) -> Mention | None:
+    for length, names in bucket:
+        end = start + length
+        for candidates in names.get(text[start:end], ()):
+            if _shown(candidates.form.need, text, start, end, found):
+                suffix = NAMED_SUFFIX.match(text, end)
+                return Mention(
+                    text=candidates.form.text,
+                    start=start,
+                    end=suffix.end() if suffix else end,
+                    entries=candidates.entries,
+                    official=OFFICIAL_SUFFIX.match(text, end) is not None,
+                )
     return None
 
 

@@ -1,6 +1,7 @@
 """Reading the policy's tables: every fault is a sentence with its file and line."""
 
 import csv
+import io
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from datetime import date
@@ -108,26 +109,30 @@ def read_table(path: Path, columns: tuple[str, ...]) -> tuple[Row, ...]:
 
 
 def parse_table(file: str, content: str, columns: tuple[str, ...]) -> Iterator[Row | PolicyError]:
-    """The rows of a table, and in place of a row with too few or too many cells its fault.
+    """The rows of a table, one a line, and in place of a line that is no row of it its fault.
 
-    Raises PolicyError where the header is not exactly `columns` or the file is no CSV.
+    Each line is read by itself: a quotation mark that is never closed spoils no other row.
+    Raises PolicyError where the header is not exactly `columns`.
     """
-    reader = csv.reader(content.splitlines())
+    lines = io.StringIO(content, newline=None)
+    if _cells(next(lines, "")) != columns:
+        raise PolicyError(file, 1, f"表头应为{','.join(columns)}")
+    for number, line in enumerate(lines, start=2):
+        cells = _cells(line)
+        if cells is None:
+            yield PolicyError(file, number, "引号不成对、一格里有换行，或内容过长")
+        elif any(cells) and len(cells) != len(columns):
+            yield PolicyError(file, number, f"应有{len(columns)}列，实有{len(cells)}列")
+        elif any(cells):
+            yield Row(file, number, dict(zip(columns, cells, strict=True)))
+
+
+def _cells(line: str) -> tuple[str, ...] | None:
+    """The stripped cells of a line, None where it is no line of a CSV file."""
     try:
-        header = tuple(cell.strip() for cell in next(reader, []))
-        if header != columns:
-            raise PolicyError(file, 1, f"表头应为{','.join(columns)}")
-        for cells in reader:
-            if not any(cell.strip() for cell in cells):
-                continue
-            if len(cells) != len(columns):
-                reason = f"应有{len(columns)}列，实有{len(cells)}列"
-                yield PolicyError(file, reader.line_num, reason)
-                continue
-            stripped = (cell.strip() for cell in cells)
-            yield Row(file, reader.line_num, dict(zip(columns, stripped, strict=True)))
+        return tuple(cell.strip() for cell in next(csv.reader([line], strict=True), []))
     except csv.Error:
-        raise PolicyError(file, reader.line_num, "不是CSV表格") from None
+        return None
 
 
 def refuse_duplicates(rows: Iterable[Row], *columns: str) -> None:

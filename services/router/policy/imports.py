@@ -5,12 +5,15 @@ the good ones are added or take the place of the row with the same name, or the 
 of the same road. The policy that results must load as a whole before it stands.
 """
 
+import contextlib
 import csv
+import fcntl
 import io
+import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -55,8 +58,25 @@ def import_register(directory: Path, register: str, file: Path) -> Imported:
     """Add a file's good rows to a register of a policy directory, all at once or not at all.
 
     Raises PolicyError where the file cannot be read as a table of this register, or where
-    the directory holds no sound policy before or after; then nothing has changed.
+    the directory holds no sound policy before or after, and OSError where it cannot be
+    read or written; then nothing has changed.
     """
+    with _alone_in(directory):
+        return _imported(directory, register, file)
+
+
+@contextlib.contextmanager
+def _alone_in(directory: Path) -> Iterator[None]:
+    """Let other imports into this directory wait, so that none undoes another."""
+    handle = os.open(directory, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)
+
+
+def _imported(directory: Path, register: str, file: Path) -> Imported:
     units = load_units(directory)
     streets = {unit.slug: unit.name for unit in units.values() if unit.kind == "street"}
     registers, _ = open_registers(directory, streets, units.keys())

@@ -4,6 +4,7 @@ No public list of the 693 小区 and of the 100 飞地 exists, so these files gr
 Each row is checked by itself here, the same way at start and at import.
 """
 
+import re
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -20,16 +21,22 @@ ROADS: Final = ("road", "from", "to", "district", "street", "source")
 
 ENCLAVE_CLASSES: Final = ("城中村", "接壤的插花地", "不接壤的插花地", "责任不清地带")
 SHORTEST_NAME: Final = 2
+NAME: Final = re.compile(r"(?=.*[一-鿿])\w[\w()·-]*")
 
 
 @dataclass(frozen=True, slots=True)
 class Registers:
-    """What rows are checked against: the directory, our streets, units and communities."""
+    """What rows are checked against: the directory, our streets, units and communities.
+
+    `taken` holds what else a name stands for already, which no row may give another meaning:
+    a community with its street, or what people call it.
+    """
 
     directory: Path
     street_names: Mapping[str, str]
     unit_slugs: Collection[str]
     communities: Mapping[str, Entry]
+    taken: Mapping[str, Entry | str]
 
     def table(self, name: str, columns: tuple[str, ...]) -> tuple[Row, ...]:
         return read_table(self.directory / f"{name}.csv", columns)
@@ -40,15 +47,17 @@ class Registers:
 
 def compound_of(registers: Registers, row: Row) -> tuple[Entry, Registered]:
     """A 小区: the place it stands for, and its property regime. Raises PolicyError."""
-    _said(row, "name")
-    note = "小区" if row.text("community") else ""
-    return placed(registers, row, note), Registered(regime=regime_of(row))
+    name = _said(row, "name")
+    entry = placed(registers, row, "小区" if row.text("community") else "")
+    _refuse_taken(registers, row, name, entry)
+    return entry, Registered(regime=regime_of(row))
 
 
 def enclave_of(registers: Registers, row: Row) -> tuple[Entry, Registered]:
     """An enclave point under its territorial owner's street. Raises PolicyError."""
     name, street = _said(row, "name"), registers.street(row)
     entry = Entry(Kind.ESTATE, name, registers.street_names[street], HOME_DISTRICT, street)
+    _refuse_taken(registers, row, name, entry)
     owner = row.known_or_none("facility_owner", registers.unit_slugs, "单位")
     enclave = row.known("class", ENCLAVE_CLASSES, "飞地类别")
     return entry, Registered(point=name, enclave=enclave, facility_owner=owner)
@@ -93,8 +102,20 @@ def regime_of(row: Row) -> Regime | None:
 
 
 def _said(row: Row, column: str) -> str:
-    """A name as texts are read: half-width, without blanks, long enough to be found."""
+    """A name as texts are read: half-width, without blanks, long enough to be found.
+
+    What begins with a sign may be a formula to the spreadsheet that opens the register.
+    """
     name = row.required(column)
-    if len(name) < SHORTEST_NAME or normalised(name) != name:
-        raise row.error(f"名称“{name}”须有两个字以上，用半角字符，不含空格")
+    if len(name) < SHORTEST_NAME or normalised(name) != name or not NAME.fullmatch(name):
+        raise row.error(f"名称“{name}”须有两个字以上，含汉字，用半角字符，不含空格和符号")
     return name
+
+
+def _refuse_taken(registers: Registers, row: Row, name: str, entry: Entry) -> None:
+    """Raises PolicyError for a name that already means another place, or none."""
+    meant = registers.taken.get(name)
+    if isinstance(meant, str):
+        raise row.error(f"“{name}”已是{meant}")
+    if meant is not None and meant.street != entry.street:
+        raise row.error(f"“{name}”已是{meant.where}的社区；确有同名的，请登记全称")

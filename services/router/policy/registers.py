@@ -32,6 +32,7 @@ from services.router.policy.places import (
     COMPOUNDS,
     ENCLAVES,
     ROADS,
+    SHORTEST_NAME,
     Registers,
     compound_of,
     enclave_of,
@@ -119,7 +120,21 @@ def open_registers(
         entry = Entry(Kind.COMMUNITY, name, street_names[street], HOME_DISTRICT, street, code)
         communities[code] = entry
         forms.extend((entry, form) for form in estate_forms(name, _alone(row)))
-    return Registers(directory, street_names, unit_slugs, communities), forms
+    taken: dict[str, Entry | str] = {
+        **{
+            row.text("word"): "普通词语"
+            for row in read_table(directory / "ordinary_words.csv", ORDINARY)
+        },
+        **{row.text("said"): "区名" for row in read_table(directory / "districts.csv", DISTRICTS)},
+        **{
+            row.text("name"): "已划出南开区的社区"
+            for row in read_table(directory / "transferred.csv", TRANSFERRED)
+        },
+        **{form.text: "街道" for name in street_names.values() for form in office_forms(name)},
+        **dict.fromkeys(HOME_SAID, "区名"),
+        **{entry.name: entry for entry in communities.values()},
+    }
+    return Registers(directory, street_names, unit_slugs, communities, taken), forms
 
 
 def _alone(row: Row) -> Alone:
@@ -145,7 +160,8 @@ def _compounds(registers: Registers) -> Iterator[Filled]:
     refuse_duplicates(rows, "name")
     for row in rows:
         name, (entry, registered) = row.required("name"), compound_of(registers, row)
-        yield Filled(name, entry, registered, tuple(estate_forms(name, Alone.NAME)))
+        alone = Alone.NO if len(name) == SHORTEST_NAME else Alone.NAME
+        yield Filled(name, entry, registered, tuple(estate_forms(name, alone)))
 
 
 def _enclaves(registers: Registers) -> Iterator[Filled]:
@@ -153,7 +169,8 @@ def _enclaves(registers: Registers) -> Iterator[Filled]:
     refuse_duplicates(rows, "name")
     for row in rows:
         entry, registered = enclave_of(registers, row)
-        yield Filled(entry.name, entry, registered, (Form(entry.name, Need.FREE),))
+        need = Need.NAMED if len(entry.name) == SHORTEST_NAME else Need.FREE
+        yield Filled(entry.name, entry, registered, (Form(entry.name, need),))
 
 
 def _unified(filled: Iterable[Filled], ours: Iterable[Named]) -> Iterator[Filled]:

@@ -40,7 +40,7 @@ def load_whistle_kinds(directory: Path) -> WhistleKinds:
 
     Raises PolicyError naming file, line and reason: an unknown kind, field or limit, a kind
     that is missing or stands twice, nobody who may sign, or an emergency with mandatory
-    fields, which would be a veto.
+    fields or unlimited check, which would be a veto.
     """
     found: dict[tuple[WhistleKind, bool], KindTerms] = {}
     for row in read_table(directory / FILE, COLUMNS):
@@ -58,7 +58,8 @@ def load_whistle_kinds(directory: Path) -> WhistleKinds:
 
 def _terms(row: Row) -> KindTerms:
     kind = WhistleKind(row.known("kind", tuple(WhistleKind), "哨的类别"))
-    row.required("signers")
+    if not row.parts("signers"):
+        raise row.error("“signers”不能为空")
     row.required("source")
     mandatory = row.parts("mandatory")
     for name in mandatory:
@@ -66,6 +67,8 @@ def _terms(row: Row) -> KindTerms:
             raise row.error(f"未知的必填内容“{name}”")
     if mandatory and kind is WhistleKind.EMERGENCY:
         raise row.error("应急处置哨不得退回，不能有必填内容")
+    if kind is WhistleKind.EMERGENCY and not row.text("check"):
+        raise row.error("应急处置哨须有核派时限，逾时即派")
     return KindTerms(
         kind=kind,
         signers=row.parts("signers"),
