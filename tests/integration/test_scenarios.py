@@ -288,3 +288,23 @@ def test_what_callers_say_of_themselves_is_flagged(
     case = desk.settled(desk.submit(words))["case"]
     assert flag in case["flags"]
     assert case["suggested_whistle"] == whistle
+
+
+def test_a_caller_who_was_here_before_is_known_to_people_who_ask_and_to_no_unit(desk: Desk) -> None:
+    caller = {"phone": "13820008888"}
+    lamp, lift = (
+        desk.submit(words, caller=caller)
+        for words in ("迎水里3号楼前路灯坏了", "迎水里5号楼电梯老坏")
+    )
+    cases = [desk.settled(number)["case"] for number in (lamp, lift)]
+    assert {case["place"]["street"] for case in cases} == {"wangdingdi"}
+    words = "你们一帮废物！电话打八遍了！@#￥…楼上漏水漏我一屋子你们管过吗！"
+    ticket = desk.settled(desk.submit(words, caller={"phone": "+86 138-2000-8888"}))
+    case = ticket["case"]
+    assert (ticket["earlier"], ticket["usual_street"]) == ([lift, lamp], "wangdingdi")
+    assert (case["disposition"], case["place"]["street"]) == ("awaiting_info", None)
+    assert "来电人以往诉求多在王顶堤街道，仅供参考，请核实地点" in case["reasons"]
+    assert f"同一来电人近期另有2件工单：{lift}、{lamp}" in case["reasons"]
+    (item,) = [item for item in desk.queue(cases[1]["lead_unit"]) if item["number"] == lift]
+    assert desk.ticket(lift)["earlier"] == [lamp]
+    assert lamp not in str(item)
