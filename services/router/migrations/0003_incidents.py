@@ -30,6 +30,7 @@ CREATE TABLE incident_member (
     PRIMARY KEY (incident, number)
 );
 CREATE INDEX incident_member_number ON incident_member (number);
+CREATE INDEX incident_member_removed ON incident_member (number) WHERE state = 'removed';
 
 CREATE TABLE incident_counter (
     day date PRIMARY KEY,
