@@ -36,7 +36,7 @@ from services.router.whistles.storing import (
 )
 from shared.database import Reader, Writer
 from shared.envelope import Event
-from shared.events import CASES, Case, CaseEvent, Ticket
+from shared.events import CASES, Case, CaseEvent, CaseFact, Ticket
 from shared.messaging import emit
 from shared.protection import case_for_unit, for_unit
 
@@ -255,8 +255,10 @@ def _queue_changes(entry: Entry) -> list[QueueChange]:
     """Every queue the change touches.
 
     A unit that still has the case sees its new state; one that no longer has it sees its
-    entry closed once.
+    entry closed once. That calls are perhaps about one event is no news to a unit.
     """
+    if all(told.fact.fact is CaseFact.GROUPED for told in entry.told):
+        return []
     now = duties(entry.case)
     before = duties(entry.stored) if entry.stored is not None else {}
     gone = {unit: duty for unit, duty in before.items() if unit not in now}
