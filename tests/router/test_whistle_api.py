@@ -127,6 +127,11 @@ def test_a_whistle_goes_its_whole_way(station: Station) -> None:
     assert station.value(open_clocks, w=whistle) == 0
 
 
+def test_a_whistle_without_a_spot_means_the_tickets_address(station: Station) -> None:
+    whistle = blown(station, station.opened(STALLS, address=HERE), place="")
+    assert whistle["site"] == HERE
+
+
 def test_each_called_unit_has_clocks_of_its_own(station: Station) -> None:
     whistle = dispatched(station)
     query = "SELECT owner, kind FROM clock WHERE whistle = :w AND owner NOT LIKE '%grid%'"

@@ -58,7 +58,7 @@ def test_only_what_is_no_emergency_can_lack_something(kind: WhistleKind) -> None
         ("joint_enforcement,yes", "joint_enforcement,now", 3, "yes或no"),
         ("joint_enforcement,yes", "joint_enforcement,no", 4, "重复"),
         ("joint_enforcement,yes", "joint_enforcement,", 4, "重复"),
-        ("site|evidence", "spot|evidence", 3, "未知的必填内容“spot”"),
+        ("site|done_so_far", "spot|done_so_far", 3, "未知的必填内容“spot”"),
         ("key_task,,", "public_demand,,", 6, "重复"),
         ("kind,", "Kind,", 1, "表头"),
     ],

@@ -169,7 +169,7 @@ def walked(*steps: WhistleCommand, summons: Summons = JOINT) -> WhistleRecord:
 
 SENT = (C.SIGN, C.DISPATCH)
 DONE = (*SENT, C.ARRIVE, C.HANDLE)
-LACKING = replace(JOINT, evidence=" ", basis="")
+LACKING = replace(JOINT, done_so_far=" ", basis="")
 ROAD_TO: dict[WhistleState, WhistleRecord] = {
     S.PROPOSED: walked(),
     S.SIGNED: walked(C.SIGN),
@@ -473,7 +473,7 @@ def test_the_check_of_an_emergency_waits_for_no_signature(
 
 @pytest.mark.parametrize(
     ("named", "missing"),
-    [((), ("evidence", "basis")), (("basis",), ("basis",))],
+    [((), ("done_so_far", "basis")), (("basis",), ("basis",))],
 )
 def test_the_centre_rejects_for_what_is_missing_and_the_street_amends(
     named: tuple[str, ...], missing: tuple[str, ...]
@@ -493,8 +493,8 @@ def test_the_centre_rejects_for_what_is_missing_and_the_street_amends(
     ("summons", "command", "fields", "refusal"),
     [
         (JOINT, C.REJECT, {}, LimitExceeded),
-        (JOINT, C.REJECT, {"missing": ("evidence",)}, LimitExceeded),
-        (LACKING, C.REJECT, {"missing": ("evidence", "site")}, InvalidField),
+        (JOINT, C.REJECT, {"missing": ("done_so_far",)}, LimitExceeded),
+        (LACKING, C.REJECT, {"missing": ("done_so_far", "site")}, InvalidField),
         (LACKING, C.REJECT, {"missing": ("priority",)}, InvalidField),
         (LACKING, C.DISPATCH, {}, MissingField),
     ],
@@ -931,7 +931,7 @@ ORDERS = st.builds(
     note=st.sampled_from(["已处置", ""]),
     approve=ANSWER,
     concerns=st.none() | SOME_UNIT,
-    missing=st.sampled_from([(), ("evidence",), ("done_so_far",)]),
+    missing=st.sampled_from([(), ("basis",), ("done_so_far",)]),
     summons=st.none() | SUMMONSES,
     in_time=ANSWER,
     solved=ANSWER,

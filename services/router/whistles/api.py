@@ -72,7 +72,7 @@ def blow(number: RecordNumber, body: BlowBody, centre: Router, caller: Caller) -
                 entry,
                 centre.rules,
                 street,
-                _summons(body),
+                _summons(body, for_unit(entry.ticket, entry.case.priority).address),
                 now,
                 actor=caller.subject,
                 unit=caller.unit,
@@ -238,12 +238,13 @@ def _is_street(unit: Unit | None) -> bool:
     return unit is not None and unit.kind == "street"
 
 
-def _summons(body: BlowBody) -> Summons:
+def _summons(body: BlowBody, address: str | None = None) -> Summons:
+    """The content of a whistle; who names no spot means the ticket's address."""
     return Summons(
         kind=body.kind,
         lead=body.lead,
         assist=body.assist,
-        site=redact(body.place),
+        site=redact(body.place) or address or "",
         evidence=redact(body.evidence),
         done_so_far=redact(body.done_so_far),
         action=redact(body.action),
