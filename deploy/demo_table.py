@@ -23,7 +23,17 @@ DISPOSITIONS: Final = {
     "redirect_out": "转出",
     TRANSFERRED: "紧急转接",
 }
-CLOCKS: Final = {"accept": "签收", "contact": "联系", "resolve": "办结"}
+CLOCKS: Final = {
+    "accept": "签收",
+    "contact": "联系",
+    "resolve": "办结",
+    "decide": "派单",
+    "hand_over": "转出",
+    "rule": "裁定",
+    "review": "复核",
+    "verify": "核实",
+    "call_back": "回访",
+}
 EVENTS: Final = {
     "hotline.ticket.received.v1": "受理",
     "hotline.classification.classified.v1": "分类",

@@ -12,6 +12,8 @@ from tests.conftest import public_home
 from tests.integration.desk import Desk, eventually
 
 TEXTS = ("保山南里路灯不亮", "雅安东里垃圾没人清", "翰园里电梯老坏", "林苑东里楼道堆杂物")
+OPENINGS = ("dispatched", "manual_dispatch", "awaiting_info", "redirected")
+"""The facts of a case one of which opens it."""
 
 
 def all_settled(desk: Desk, numbers: list[str]) -> None:
@@ -24,7 +26,9 @@ def all_settled(desk: Desk, numbers: list[str]) -> None:
             + facts.count("hotline.classification.abstained.v1")
             == 1
         )
-        assert ticket["case"]["version"] == 1
+        opened = sum(facts.count(f"hotline.case.{fact}.v1") for fact in OPENINGS)
+        grouped = facts.count("hotline.case.grouped.v1")
+        assert (opened, ticket["case"]["version"]) == (1, 1 + grouped)
         unit = ticket["case"]["lead_unit"] or ticket["case"]["desk"]
         assert unit is not None
         assert number in {item["number"] for item in desk.queue(unit)}
