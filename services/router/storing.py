@@ -6,7 +6,7 @@ case holds its whistles.
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -17,7 +17,7 @@ from services.router.cases.duties import duties
 from services.router.cases.records import CaseRecord, Decision, Fact
 from services.router.cases.views import case_view
 from services.router.clocks import Clock
-from services.router.queues.feeds import QueueChange, write_feeds
+from services.router.queues.feeds import Occasion, QueueChange, queue_changes, write_feeds
 from services.router.tables import (
     CASE_COLUMNS,
     CLOCK_COLUMNS,
@@ -146,7 +146,7 @@ class Ledger:
         """Write every change, its log, its queue entries and its events."""
         changed = [entry for entry in self._entries.values() if entry.told]
         whistles = [
-            (entry, held)
+            held
             for entry in self._entries.values()
             for held in entry.whistles.values()
             if held.told
@@ -162,22 +162,11 @@ class Ledger:
         self._update([entry for entry in held if not entry.ticket_changed], with_ticket=False)
         self._writer.copy("case_log", LOG_COLUMNS, _log_rows(changed))
         if whistles:
-            store_whistles(self._writer, [held for _, held in whistles])
-        self._store_clocks(changed, [held for _, held in whistles])
-        queues = [
-            *(change for entry in changed for change in _queue_changes(entry)),
-            *(
-                change
-                for entry, held in whistles
-                for change in whistle_queue(
-                    held,
-                    for_unit(entry.ticket, entry.case.priority),
-                    case_for_unit(entry.view, entry.ticket),
-                )
-            ),
-        ]
+            store_whistles(self._writer, whistles)
+        self._store_clocks(changed, whistles)
+        queues = [change for entry in self._entries.values() for change in _queue_changes(entry)]
         feeds = write_feeds(self._writer, queues)
-        said = (event for _, held in whistles for event in whistle_events(held))
+        said = (event for held in whistles for event in whistle_events(held))
         emit(self._writer, (*_case_events(changed), *said, *feeds))
 
     def _update(self, entries: Sequence[Entry], *, with_ticket: bool) -> None:
@@ -251,33 +240,24 @@ def whistles_of(reader: Reader, numbers: Sequence[str]) -> Sequence[WhistleRecor
     return load_whistles(reader, numbers, clocks_of(reader, numbers))
 
 
-def _queue_changes(entry: Entry) -> list[QueueChange]:
-    """Every queue the change touches.
+def _queue_changes(entry: Entry) -> Iterator[QueueChange]:
+    """Every queue that what was told of a case and its whistles touches.
 
-    A unit that still has the case sees its new state; one that no longer has it sees its
-    entry closed once. That calls are perhaps about one event is no news to a unit.
+    That calls are perhaps about one event is no news to a unit.
     """
-    if all(told.fact.fact is CaseFact.GROUPED for told in entry.told):
-        return []
-    now = duties(entry.case)
-    before = duties(entry.stored) if entry.stored is not None else {}
-    gone = {unit: duty for unit, duty in before.items() if unit not in now}
-    last = entry.told[-1]
+    case_told = any(told.fact.fact is not CaseFact.GROUPED for told in entry.told)
+    whistles = [held for held in entry.whistles.values() if held.told]
+    if not case_told and not whistles:
+        return
     ticket = for_unit(entry.ticket, entry.case.priority)
     case = case_for_unit(entry.view, entry.ticket)
-    return [
-        QueueChange(
-            unit=unit,
-            role=duty.value,
-            open=unit in now,
-            reason=last.fact.fact.value,
-            ticket=ticket,
-            case=case,
-            at=last.at,
-            trace=last.trace,
-        )
-        for unit, duty in (*now.items(), *gone.items())
-    ]
+    if case_told:
+        last = entry.told[-1]
+        occasion = Occasion(last.fact.fact.value, ticket, case, last.at, last.trace)
+        before = duties(entry.stored) if entry.stored is not None else {}
+        yield from queue_changes(duties(entry.case), before, occasion)
+    for held in whistles:
+        yield from whistle_queue(held, ticket, case)
 
 
 def _log_rows(changed: Sequence[Entry]) -> Iterable[tuple[object, ...]]:

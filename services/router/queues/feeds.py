@@ -5,7 +5,7 @@ commit, so numbers are given in the order in which they become visible: a reader
 seen one has seen all before it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,12 +17,9 @@ from shared.events import QUEUE_CHANGED, Case, QueueItem, Ticket, Whistle, queue
 
 
 @dataclass(frozen=True, slots=True)
-class QueueChange:
-    """One entry of one unit's queue as it now stands: a ticket, or a whistle on it."""
+class Occasion:
+    """What the entries of one change have in common."""
 
-    unit: str
-    role: str
-    open: bool
     reason: str
     ticket: Ticket
     case: Case
@@ -31,11 +28,34 @@ class QueueChange:
     whistle: Whistle | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class QueueChange:
+    """One entry of one unit's queue as it now stands: a ticket, or a whistle on it."""
+
+    unit: str
+    role: str
+    open: bool
+    occasion: Occasion
+
+
+def queue_changes(
+    now: Mapping[str, str], before: Mapping[str, str], occasion: Occasion
+) -> Iterator[QueueChange]:
+    """Every queue a change touches, from the duties of units after and before it.
+
+    A unit that still has to do something sees the new state; one that no longer has sees
+    its entry closed once.
+    """
+    gone = {unit: duty for unit, duty in before.items() if unit not in now}
+    for unit, duty in (*now.items(), *gone.items()):
+        yield QueueChange(unit, str(duty), unit in now, occasion)
+
+
 def write_feeds(writer: Writer, changes: Sequence[QueueChange]) -> list[Event]:
     """Store the changes in their units' queues; the events that tell the units."""
     if not changes:
         return []
-    ordered = sorted(changes, key=lambda change: (change.unit, change.case.number))
+    ordered = sorted(changes, key=lambda change: (change.unit, change.occasion.case.number))
     counts: dict[str, int] = {}
     for change in ordered:
         counts[change.unit] = counts.get(change.unit, 0) + 1
@@ -47,20 +67,21 @@ def write_feeds(writer: Writer, changes: Sequence[QueueChange]) -> list[Event]:
             QueueItem(
                 seq=seqs[change.unit],
                 unit=change.unit,
-                number=change.case.number,
+                number=change.occasion.case.number,
                 role=change.role,
                 open=change.open,
-                reason=change.reason,
-                ticket=change.ticket,
-                case=change.case,
-                whistle=change.whistle,
-                at=change.at,
+                reason=change.occasion.reason,
+                ticket=change.occasion.ticket,
+                case=change.occasion.case,
+                whistle=change.occasion.whistle,
+                at=change.occasion.at,
             )
         )
     _upsert(writer, items)
+    traces = [change.occasion.trace for change in ordered]
     return [
-        Event(queue_topic(item.unit), QUEUE_CHANGED, item.number, item, item.at, change.trace)
-        for item, change in zip(items, ordered, strict=True)
+        Event(queue_topic(item.unit), QUEUE_CHANGED, item.number, item, item.at, trace)
+        for item, trace in zip(items, traces, strict=True)
     ]
 
 

@@ -4,7 +4,7 @@ Whoever reads a whistle to change it holds its case, see the router's `storing.p
 """
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -12,7 +12,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from services.router.clocks import Clock
-from services.router.queues.feeds import QueueChange
+from services.router.queues.feeds import Occasion, QueueChange, queue_changes
 from services.router.whistles.duties import whistle_duties
 from services.router.whistles.records import Happened, WhistleDecision, WhistleRecord
 from services.router.whistles.tables import WHISTLE_COLUMNS, WhistleRow, whistle_values
@@ -97,24 +97,13 @@ def store_whistles(writer: Writer, changed: Sequence[HeldWhistle]) -> None:
     writer.copy("whistle_log", LOG_COLUMNS, (row for held in changed for row in _log_rows(held)))
 
 
-def whistle_queue(held: HeldWhistle, ticket: Ticket, case: Case) -> Iterable[QueueChange]:
-    """Every queue a change of a whistle touches; an entry that has ended is closed once."""
-    now = whistle_duties(held.record)
-    before = whistle_duties(held.stored) if held.stored is not None else {}
-    gone = {unit: duty for unit, duty in before.items() if unit not in now}
+def whistle_queue(held: HeldWhistle, ticket: Ticket, case: Case) -> Iterator[QueueChange]:
+    """Every queue a change of a whistle touches; `ticket` and `case` are as units see them."""
     last = held.told[-1]
-    for unit, duty in (*now.items(), *gone.items()):
-        yield QueueChange(
-            unit=unit,
-            role=duty,
-            open=unit in now,
-            reason=last.happened.fact.value,
-            ticket=ticket,
-            case=case,
-            whistle=last.whistle,
-            at=last.at,
-            trace=last.trace,
-        )
+    reason = last.happened.fact.value
+    occasion = Occasion(reason, ticket, case, last.at, last.trace, last.whistle)
+    before = whistle_duties(held.stored) if held.stored is not None else {}
+    return queue_changes(whistle_duties(held.record), before, occasion)
 
 
 def whistle_events(held: HeldWhistle) -> Iterable[Event]:
