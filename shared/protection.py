@@ -111,7 +111,7 @@ def for_unit(ticket: Ticket, priority: Priority) -> Ticket:
     """
     if ticket.earlier or ticket.usual_street:
         ticket = ticket.model_copy(update={"earlier": (), "usual_street": None})
-    if not _protected(ticket, priority):
+    if not is_protected(ticket, priority):
         return ticket
     occurred = ticket.occurred_at
     if occurred is not None:
@@ -140,7 +140,7 @@ def case_for_unit(case: Case, ticket: Ticket) -> Case:
     )
     if reasons != case.reasons:
         case = case.model_copy(update={"reasons": reasons})
-    if not _protected(ticket, case.priority) or not case.demands:
+    if not is_protected(ticket, case.priority) or not case.demands:
         return case
     demands = tuple(
         demand.model_copy(update={"text": masked(demand.text)}) for demand in case.demands
@@ -150,10 +150,11 @@ def case_for_unit(case: Case, ticket: Ticket) -> Case:
 
 def note_for_unit(note: str, ticket: Ticket, priority: Priority) -> str:
     """A remark on a ticket that no unit has written, as a unit sees it: it may quote the caller."""
-    return masked(note) if _protected(ticket, priority) else note
+    return masked(note) if is_protected(ticket, priority) else note
 
 
-def _protected(ticket: Ticket, priority: Priority) -> bool:
+def is_protected(ticket: Ticket, priority: Priority) -> bool:
+    """Whether a unit may not learn who speaks; in a live emergency (P0) it has to."""
     return ticket.confidential and priority is not Priority.P0
 
 

@@ -16,7 +16,7 @@ from shared.auth import Role
 from shared.bodies import Point
 from shared.database import Reader
 from shared.events import TICKET_RECEIVED, Case, Channel, Kind, Payload, Priority, Ticket
-from shared.protection import case_for_unit, for_unit, masked
+from shared.protection import case_for_unit, for_unit, is_protected, masked
 from shared.web import local_times
 
 Part = TypeVar("Part", bound=Payload)
@@ -45,8 +45,7 @@ def summary(row: TicketRow, reader_role: Role) -> TicketSummary:
 def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
     """A ticket with all that is known of it, as somebody of a role may see it."""
     seen = _seen(row, reader_role)
-    urgent = _said(row, "priority") == Priority.P0
-    protected = row.confidential and reader_role is Role.UNIT and not urgent
+    protected = reader_role is Role.UNIT and is_protected(seen, _priority(row))
     classification = _parsed(ClassificationView, row.classification)
     case = _parsed(Case, row.case_view)
     timeline = _timeline(reader, row)
@@ -77,8 +76,12 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
 def _seen(row: TicketRow, reader_role: Role) -> Ticket:
     """The ticket's words as somebody of a role may see them: a unit never who protects itself."""
     ticket = row.standing().ticket
-    priority = Priority(_said(row, "priority") or Priority.P3)
-    return for_unit(ticket, priority) if reader_role is Role.UNIT else ticket
+    return for_unit(ticket, _priority(row)) if reader_role is Role.UNIT else ticket
+
+
+def _priority(row: TicketRow) -> Priority:
+    """How urgent a ticket is; general until somebody has said."""
+    return Priority(_said(row, "priority") or Priority.P3)
 
 
 def _masked(line: TimelineEntry) -> TimelineEntry:
