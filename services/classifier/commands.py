@@ -13,10 +13,9 @@ import getpass
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from sqlalchemy.exc import DBAPIError
 
 from services.classifier import backtest as trying
 from services.classifier import compare as comparing
@@ -35,9 +34,9 @@ from services.classifier.kept import card_of, kept_model
 from services.classifier.model import ModelError
 from services.classifier.tables import ChoiceRow
 from shared.calendar import SHANGHAI
+from shared.commands import own_database as database_of
+from shared.commands import refuse
 from shared.database import Database
-from shared.postgres import database_url
-from shared.settings import load_settings
 
 DEEDS = {
     Deed.START: "首次启动",
@@ -157,23 +156,12 @@ def export_corrections(
 
 @contextlib.contextmanager
 def own_database() -> Iterator[Database]:
-    """The classifier's database for a command; what goes wrong with it becomes a sentence."""
-    database = Database(database_url(load_settings(), "classifier"))
-    try:
-        yield database
-    except ChoiceError as error:
-        refuse(str(error))
-    except DBAPIError as error:
-        reason = str(error.orig).splitlines()[0]
-        refuse(f"数据库不能用，或还没有 migrate：{reason}")
-    finally:
-        database.close()
-
-
-def refuse(sentence: str) -> NoReturn:
-    """End the command with a sentence and exit code 2."""
-    typer.echo(sentence, err=True)
-    raise typer.Exit(2)
+    """The classifier's database for a command; a choice that cannot be is a sentence too."""
+    with database_of("classifier") as database:
+        try:
+            yield database
+        except ChoiceError as error:
+            refuse(str(error))
 
 
 def _prove(version: str) -> None:

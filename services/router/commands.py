@@ -7,22 +7,18 @@
 What cannot be done ends with a sentence and exit code 2.
 """
 
-import contextlib
-from collections.abc import Iterator
 from datetime import datetime, time
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 import typer
-from sqlalchemy.exc import DBAPIError
 
 from services.router.policy import backtest as trying
 from services.router.policy.imports import import_register
 from services.router.policy.loading import POLICY_DIRECTORY, Policy, PolicyError, load_policy
 from shared.calendar import SHANGHAI
-from shared.database import Database
-from shared.postgres import database_url
+from shared.commands import own_database, refuse
 from shared.settings import load_settings
 
 SOME_REFUSED = 1
@@ -103,7 +99,7 @@ def run_backtest(
     changed = policy_in(policy)
     now = datetime.now(SHANGHAI)
     at = datetime.combine(on.date(), time(12), SHANGHAI) if on else now
-    with own_database() as database, database.reading() as reader:
+    with own_database("router") as database, database.reading() as reader:
         found = trying.backtest(reader, in_force, changed, last, at)
     write = trying.as_json if layout is Format.JSON else trying.render
     typer.echo(write(found, in_force, changed))
@@ -115,22 +111,3 @@ def policy_in(directory: Path) -> Policy:
         return load_policy(directory)
     except PolicyError as error:
         refuse(f"{directory}：{error.sentence}")
-
-
-@contextlib.contextmanager
-def own_database() -> Iterator[Database]:
-    """The router's database for a command; what goes wrong with it becomes a sentence."""
-    database = Database(database_url(load_settings(), "router"))
-    try:
-        yield database
-    except DBAPIError as error:
-        reason = str(error.orig).splitlines()[0]
-        refuse(f"数据库不能用，或还没有 migrate：{reason}")
-    finally:
-        database.close()
-
-
-def refuse(sentence: str) -> NoReturn:
-    """End the command with a sentence and exit code 2."""
-    typer.echo(sentence, err=True)
-    raise typer.Exit(2)
