@@ -12,6 +12,7 @@ from services.router.gauges import gauges
 from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
 from services.router.incidents import api as incident_api
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
+from services.router.policy.units import load_units
 from services.router.queues import api as queue_api
 from services.router.queues.reading import QueueWatch
 from services.router.whistles import api as whistle_api
@@ -29,7 +30,8 @@ def load_rules(settings: Settings) -> Rules:
 
 def queue_topics(settings: Settings) -> Mapping[str, int]:
     """One topic for each unit; a single partition keeps a unit's queue in order."""
-    return {queue_topic(unit): 1 for unit in load_rules(settings).policy.units}
+    units = load_units(settings.policy_dir or POLICY_DIRECTORY)
+    return {queue_topic(unit): 1 for unit in units}
 
 
 def routes() -> APIRouter:
