@@ -165,11 +165,9 @@ def timed(database: Database, name: str, query: TextClause, given: Mapping[str, 
             started = time.perf_counter()
             rows = len(connection.execute(query, given).all())
             times.append((time.perf_counter() - started) * 1000)
-        plan = connection.execute(text(f"EXPLAIN {query.text}"), given).scalars().all()
-    indexes = sorted(
-        set(re.findall(r"Index \w*\s?Scan(?: Backward)? (?:using|on) (\w+)", "\n".join(plan)))
-    )
-    scanned = sorted(set(re.findall(r"Seq Scan on (\w+)", "\n".join(plan))))
+        lines = connection.execute(text(f"EXPLAIN {query.text}"), given).scalars().all()
+    plan = "\n".join(lines)
+    indexes, scanned = sorted(set(INDEX.findall(plan))), sorted(set(SCAN.findall(plan)))
     found = ", ".join((*(f"`{i}`" for i in indexes), *(f"seq scan of {s}" for s in scanned)))
     return (
         f"| {name} | {rows} | {statistics.median(times):.1f} ms | {max(times):.1f} ms | {found} |"

@@ -97,35 +97,29 @@ class Desk:
         self, number: str, command: str, *, role: Role, unit: str | None, name: str, **body: Any
     ) -> JSON:
         """A command on a case that must succeed; the case after it."""
-        answer = self.ask(
-            "router",
-            "POST",
-            f"/cases/{number}/{command}",
-            role=role,
-            unit=unit,
-            name=name,
-            json=body,
-        )
-        assert answer.status_code == 200, answer.text
-        case: JSON = answer.json()["case"]
-        return case
+        return self._carried_out("case", number, command, role, unit, name, body)
 
     def whistle(
         self, number: str, command: str, *, role: Role, unit: str | None, name: str, **body: Any
     ) -> JSON:
         """A command on a whistle that must succeed; the whistle after it."""
-        answer = self.ask(
-            "router",
-            "POST",
-            f"/whistles/{number}/{command}",
-            role=role,
-            unit=unit,
-            name=name,
-            json=body,
-        )
+        return self._carried_out("whistle", number, command, role, unit, name, body)
+
+    def _carried_out(
+        self,
+        kind: str,
+        number: str,
+        command: str,
+        role: Role,
+        unit: str | None,
+        name: str,
+        body: JSON,
+    ) -> JSON:
+        path = f"/{kind}s/{number}/{command}"
+        answer = self.ask("router", "POST", path, role=role, unit=unit, name=name, json=body)
         assert answer.status_code == 200, answer.text
-        whistle: JSON = answer.json()["whistle"]
-        return whistle
+        after: JSON = answer.json()[kind]
+        return after
 
     def known(self, number: str) -> JSON | None:
         """A ticket, None where intake does not have it yet."""

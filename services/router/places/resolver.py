@@ -26,7 +26,6 @@ LOCATION_ELSEWHERE: Final = "坐标不在任何一个街道的边界内，未用
 LOCATION_HINTS: Final = "供人工定位参考：坐标位于"
 LOCATED: Final = "没有说出街道，按坐标和街道边界定位于"
 
-FIRM: Final = frozenset({Kind.COMMUNITY, Kind.ESTATE, Kind.STREET})
 SETTLED: Final = frozenset({Certainty.EXACT, Certainty.TRANSFERRED})
 ADJACENT: Final = re.compile(r"[市的,、·-]?")
 PASSING: Final = re.compile(
