@@ -8,7 +8,7 @@ next step falls due and is empty exactly while the clock is paused, stopped or h
 step left, so an index on it finds all the work.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -139,6 +139,21 @@ class Clock:
     def is_open(self) -> bool:
         """Running or paused: its task is still to be done."""
         return self.stopped_at is None
+
+
+def changed(
+    held: Iterable[Clock],
+    kinds: Collection[ClockKind],
+    change: Callable[[Clock], Clock],
+    owner: str | None = None,
+) -> tuple[Clock, ...]:
+    """The clocks with `change` done to the open ones of these kinds, of one owner or all."""
+    return tuple(
+        change(clock)
+        if clock.is_open and clock.kind in kinds and owner in (None, clock.owner)
+        else clock
+        for clock in held
+    )
 
 
 def ladder_for(priority: Priority) -> Ladder:

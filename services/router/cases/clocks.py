@@ -33,13 +33,7 @@ def change_clocks(
     case: CaseRecord, kinds: Collection[ClockKind], change: Callable[[Clock], Clock]
 ) -> CaseRecord:
     """The case with `change` done to its open clocks of these kinds."""
-    return replace(
-        case,
-        clocks=tuple(
-            change(clock) if clock.is_open and clock.kind in kinds else clock
-            for clock in case.clocks
-        ),
-    )
+    return replace(case, clocks=clocks.changed(case.clocks, kinds, change))
 
 
 def open_clock(case: CaseRecord, kind: ClockKind) -> Clock | None:

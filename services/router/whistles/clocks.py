@@ -28,15 +28,7 @@ def change_clocks(
     unit: str | None = None,
 ) -> WhistleRecord:
     """The whistle with `change` done to its open clocks of these kinds, of one unit or all."""
-    return replace(
-        whistle,
-        clocks=tuple(
-            change(clock)
-            if clock.is_open and clock.kind in kinds and unit in (None, clock.owner)
-            else clock
-            for clock in whistle.clocks
-        ),
-    )
+    return replace(whistle, clocks=clocks.changed(whistle.clocks, kinds, change, unit))
 
 
 def stop_clocks(
