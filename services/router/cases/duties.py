@@ -76,6 +76,9 @@ def may_see(case: CaseRecord, unit: str | None) -> bool:
 
 def may_read(case: CaseRecord, role: Role, unit: str | None) -> bool:
     """Whether somebody may look at a case; a dispatcher is the grid centre, accused or not."""
-    if role is Role.UNIT:
-        return may_see(case, unit)
-    return role is not Role.DISPATCHER or case.accused_unit != GRID_CENTRE
+    return may_see(case, unit) if role is Role.UNIT else is_above(role, case.accused_unit)
+
+
+def is_above(role: Role, accused_unit: str | None) -> bool:
+    """Whether a role is not itself complained about: a dispatcher is the grid centre."""
+    return role is not Role.DISPATCHER or accused_unit != GRID_CENTRE

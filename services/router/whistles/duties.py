@@ -10,8 +10,9 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+from services.router.cases.duties import is_above
 from services.router.cases.states import Role
-from services.router.desks import DESKS, GRID_CENTRE
+from services.router.desks import DESKS
 from services.router.whistles.records import WhistleRecord
 from services.router.whistles.states import WhistleFlag
 from services.router.whistles.summons import centre_for
@@ -57,7 +58,7 @@ def may_read_whistle(whistle: WhistleRecord, role: Role, unit: str | None) -> bo
     """As `may_read` of a case: a dispatcher is the grid centre, accused or not."""
     if role is Role.UNIT:
         return may_see_whistle(whistle, unit)
-    return role is not Role.DISPATCHER or whistle.accused_unit != GRID_CENTRE
+    return is_above(role, whistle.accused_unit)
 
 
 def _due(whistle: WhistleRecord) -> Iterator[tuple[str, WhistleDuty]]:
