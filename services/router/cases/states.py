@@ -4,11 +4,11 @@ Life of a case: handbook section 5; return and dispute: section 3. What a comman
 beyond its row (limits, clocks) is in `commands.py` and `moves.py`.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
+from typing import Final, Generic, TypeVar
 
 from shared.events import CaseFact, CaseState
 
@@ -67,34 +67,60 @@ class Flag(StrEnum):
     ESCALATED = "escalated"
 
 
-@dataclass(frozen=True, slots=True)
-class Transition:
-    """A cell of the table: where the command may lead from the state and what it may state.
+State = TypeVar("State", bound=StrEnum)
+Order = TypeVar("Order", bound=StrEnum)
+Stated = TypeVar("Stated", bound=StrEnum)
 
-    `who`: roles that may give it; `needs`: fields of CaseCommand that must be filled.
+
+@dataclass(frozen=True, slots=True)
+class Transition(Generic[State, Stated]):
+    """A cell of a table: where the command may lead from the state and what it may state.
+
+    `who`: roles that may give it; `needs`: fields of the command that must be filled.
     """
 
-    to: tuple[CaseState, ...]
-    facts: tuple[CaseFact, ...]
+    to: tuple[State, ...]
+    facts: tuple[Stated, ...]
     who: frozenset[Role]
     needs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Row:
+class Row(Generic[State, Stated]):
     """From any of these states to one of those; nothing in `to` means the state stays."""
 
-    sources: tuple[CaseState, ...]
-    to: tuple[CaseState, ...]
-    facts: tuple[CaseFact, ...]
+    sources: tuple[State, ...]
+    to: tuple[State, ...]
+    facts: tuple[Stated, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class _Rule:
-    command: Command
+class Rule(Generic[State, Order, Stated]):
+    """A command, who may give it, what it needs, and its rows."""
+
+    command: Order
     who: frozenset[Role]
     needs: tuple[str, ...]
-    rows: tuple[_Row, ...]
+    rows: tuple[Row[State, Stated], ...]
+
+
+def table_of(
+    rules: Iterable[Rule[State, Order, Stated]],
+) -> Mapping[tuple[State, Order], Transition[State, Stated]]:
+    """The cells that the rules fill; what is in none of them is refused."""
+    return MappingProxyType(
+        {
+            (state, rule.command): Transition(row.to or (state,), row.facts, rule.who, rule.needs)
+            for rule in rules
+            for row in rule.rows
+            for state in row.sources
+        }
+    )
+
+
+def who_of(rules: Iterable[Rule[State, Order, Stated]]) -> Mapping[Order, frozenset[Role]]:
+    """Who may give each command."""
+    return MappingProxyType({rule.command: rule.who for rule in rules})
 
 
 _S = CaseState
@@ -129,106 +155,104 @@ _UNIT_OR_CENTRE: Final = _UNIT | _CENTRE
 _LEADERS: Final = frozenset({Role.DISPATCHER, Role.SUPERVISOR})
 _SYSTEM: Final = frozenset({Role.SYSTEM})
 
-_RULES: Final = (
-    _Rule(
+_RULES: Final[tuple[Rule[CaseState, Command, CaseFact], ...]] = (
+    Rule(
         Command.ACCEPT,
         _UNIT,
         (),
-        (_Row((_S.DISPATCHED,), (_S.ACCEPTED,), (_F.ACCEPTED,)),),
+        (Row((_S.DISPATCHED,), (_S.ACCEPTED,), (_F.ACCEPTED,)),),
     ),
-    _Rule(
+    Rule(
         Command.CONTACT,
         _UNIT,
         (),
         (
-            _Row((_S.ACCEPTED,), (_S.IN_PROGRESS,), (_F.CONTACTED,)),
-            _Row((_S.DISPATCHED, _S.IN_PROGRESS), _STAYS, (_F.CONTACTED,)),
+            Row((_S.ACCEPTED,), (_S.IN_PROGRESS,), (_F.CONTACTED,)),
+            Row((_S.DISPATCHED, _S.IN_PROGRESS), _STAYS, (_F.CONTACTED,)),
         ),
     ),
-    _Rule(
+    Rule(
         Command.REPLY,
         _UNIT,
         ("note",),
-        (_Row((_S.ACCEPTED, _S.IN_PROGRESS), (_S.REPLIED,), (_F.REPLIED,)),),
+        (Row((_S.ACCEPTED, _S.IN_PROGRESS), (_S.REPLIED,), (_F.REPLIED,)),),
     ),
-    _Rule(
+    Rule(
         Command.VERIFY,
         _UNIT_OR_CENTRE,
         (),
         (
-            _Row(
+            Row(
                 (_S.REPLIED,),
                 (_S.CALLBACK_PENDING, _S.IN_PROGRESS),
                 (_F.VERIFIED, _F.VERIFICATION_FAILED),
             ),
         ),
     ),
-    _Rule(
+    Rule(
         Command.RETURN,
         _UNIT,
         ("reason_code", "basis", "proposed_owner"),
-        (_Row((_S.DISPATCHED,), (_S.RETURN_REQUESTED,), (_F.RETURN_REQUESTED,)),),
+        (Row((_S.DISPATCHED,), (_S.RETURN_REQUESTED,), (_F.RETURN_REQUESTED,)),),
     ),
-    _Rule(
+    Rule(
         Command.RULE_RETURN,
         _UNIT_OR_CENTRE,
         ("approve",),
-        (_Row((_S.RETURN_REQUESTED,), (_S.DISPATCHED,), _RULING),),
+        (Row((_S.RETURN_REQUESTED,), (_S.DISPATCHED,), _RULING),),
     ),
-    _Rule(
+    Rule(
         Command.EXTEND,
         _UNIT,
         ("note",),
-        (_Row((_S.IN_PROGRESS,), (_S.EXTENSION_REQUESTED,), (_F.EXTENSION_REQUESTED,)),),
+        (Row((_S.IN_PROGRESS,), (_S.EXTENSION_REQUESTED,), (_F.EXTENSION_REQUESTED,)),),
     ),
-    _Rule(
+    Rule(
         Command.RULE_EXTENSION,
         _CENTRE,
         ("approve",),
-        (_Row((_S.EXTENSION_REQUESTED,), (_S.IN_PROGRESS,), (_F.EXTENDED, _F.EXTENSION_DENIED)),),
+        (Row((_S.EXTENSION_REQUESTED,), (_S.IN_PROGRESS,), (_F.EXTENDED, _F.EXTENSION_DENIED)),),
     ),
-    _Rule(
+    Rule(
         Command.SUSPEND,
         _CENTRE,
         ("plan", "review_date"),
-        (_Row((_S.IN_PROGRESS, _S.EXTENSION_REQUESTED), (_S.SUSPENDED,), (_F.SUSPENDED,)),),
+        (Row((_S.IN_PROGRESS, _S.EXTENSION_REQUESTED), (_S.SUSPENDED,), (_F.SUSPENDED,)),),
     ),
-    _Rule(
+    Rule(
         Command.RESUME,
         _UNIT_OR_CENTRE | _SYSTEM,
         (),
-        (_Row((_S.SUSPENDED,), (_S.IN_PROGRESS,), (_F.RESUMED,)),),
+        (Row((_S.SUSPENDED,), (_S.IN_PROGRESS,), (_F.RESUMED,)),),
     ),
-    _Rule(
+    Rule(
         Command.URGE,
         _LEADERS | {Role.OPERATOR, Role.SYSTEM},
         (),
-        (_Row(_LIVE, _STAYS, (_F.URGED,)),),
+        (Row(_LIVE, _STAYS, (_F.URGED,)),),
     ),
-    _Rule(Command.SUPERVISE, _LEADERS, (), (_Row(_LIVE, _STAYS, (_F.SUPERVISED,)),)),
-    _Rule(
+    Rule(Command.SUPERVISE, _LEADERS, (), (Row(_LIVE, _STAYS, (_F.SUPERVISED,)),)),
+    Rule(
         Command.REDISPATCH,
         _CENTRE,
         ("lead_unit",),
         (
-            _Row(_UNDECIDED, (_S.DISPATCHED,), (_F.DISPATCHED,)),
-            _Row(
-                (_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS), (_S.DISPATCHED,), (_F.REDISPATCHED,)
-            ),
+            Row(_UNDECIDED, (_S.DISPATCHED,), (_F.DISPATCHED,)),
+            Row((_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS), (_S.DISPATCHED,), (_F.REDISPATCHED,)),
         ),
     ),
-    _Rule(
+    Rule(
         Command.HAND_OVER,
         _UNIT_OR_CENTRE | {Role.OPERATOR},
         (),
-        (_Row((_S.REDIRECTED_OUT,), _STAYS, (_F.HANDED_OVER,)),),
+        (Row((_S.REDIRECTED_OUT,), _STAYS, (_F.HANDED_OVER,)),),
     ),
-    _Rule(
+    Rule(
         Command.SPLIT,
         _CENTRE,
         ("demands",),
         (
-            _Row(
+            Row(
                 (
                     *(_S.MANUAL_DISPATCH, _S.AWAITING_INFO),
                     *(_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS),
@@ -238,12 +262,12 @@ _RULES: Final = (
             ),
         ),
     ),
-    _Rule(
+    Rule(
         Command.MERGE,
         _CENTRE,
         ("merged_into",),
         (
-            _Row(
+            Row(
                 (
                     *(_S.MANUAL_DISPATCH, _S.AWAITING_INFO),
                     *(_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS),
@@ -253,25 +277,25 @@ _RULES: Final = (
             ),
         ),
     ),
-    _Rule(
+    Rule(
         Command.UNMERGE,
         _CENTRE | _SYSTEM,
         (),
-        (_Row((_S.MERGED,), (_S.DISPATCHED, _S.MANUAL_DISPATCH), (_F.UNMERGED,)),),
+        (Row((_S.MERGED,), (_S.DISPATCHED, _S.MANUAL_DISPATCH), (_F.UNMERGED,)),),
     ),
-    _Rule(
+    Rule(
         Command.FOLLOW,
         _SYSTEM,
         (),
-        (_Row((_S.MERGED,), (_S.CALLBACK_PENDING,), (_F.VERIFIED,)),),
+        (Row((_S.MERGED,), (_S.CALLBACK_PENDING,), (_F.VERIFIED,)),),
     ),
-    _Rule(
+    Rule(
         Command.SUPPLEMENT,
         _SYSTEM,
         (),
         (
-            _Row(_UNDECIDED, (*_UNDECIDED, _S.DISPATCHED), _ROUTING),
-            _Row(
+            Row(_UNDECIDED, (*_UNDECIDED, _S.DISPATCHED), _ROUTING),
+            Row(
                 (
                     *(_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS, _S.EXTENSION_REQUESTED),
                     *(*_ANSWERED, *_GROUPED, _S.CLOSED),
@@ -279,43 +303,33 @@ _RULES: Final = (
                 _STAYS,
                 (_F.SUPPLEMENTED,),
             ),
-            _Row(
+            Row(
                 (_S.RETURN_REQUESTED,),
                 (_S.RETURN_REQUESTED, _S.DISPATCHED),
                 (_F.SUPPLEMENTED, _F.RETURN_DENIED),
             ),
-            _Row((_S.SUSPENDED,), (_S.SUSPENDED, _S.IN_PROGRESS), (_F.SUPPLEMENTED, _F.RESUMED)),
+            Row((_S.SUSPENDED,), (_S.SUSPENDED, _S.IN_PROGRESS), (_F.SUPPLEMENTED, _F.RESUMED)),
         ),
     ),
-    _Rule(
+    Rule(
         Command.CALLED_BACK_SOLVED,
         _SYSTEM,
         (),
-        (_Row((*_UNDECIDED, *_ANSWERED, _S.SPLIT), (_S.CLOSED,), (_F.CLOSED,)),),
+        (Row((*_UNDECIDED, *_ANSWERED, _S.SPLIT), (_S.CLOSED,), (_F.CLOSED,)),),
     ),
-    _Rule(
+    Rule(
         Command.CALLED_BACK_UNSOLVED,
         _SYSTEM,
         (),
         (
-            _Row(_ANSWERED, (_S.DISPATCHED, _S.MANUAL_DISPATCH), (_F.REOPENED, _F.MANUAL)),
-            _Row((_S.REDIRECTED_OUT,), (_S.MANUAL_DISPATCH,), (_F.MANUAL,)),
+            Row(_ANSWERED, (_S.DISPATCHED, _S.MANUAL_DISPATCH), (_F.REOPENED, _F.MANUAL)),
+            Row((_S.REDIRECTED_OUT,), (_S.MANUAL_DISPATCH,), (_F.MANUAL,)),
         ),
     ),
 )
 
-TABLE: Final[Mapping[tuple[CaseState, Command], Transition]] = MappingProxyType(
-    {
-        (state, rule.command): Transition(row.to or (state,), row.facts, rule.who, rule.needs)
-        for rule in _RULES
-        for row in rule.rows
-        for state in row.sources
-    }
-)
-
-WHO: Final[Mapping[Command, frozenset[Role]]] = MappingProxyType(
-    {rule.command: rule.who for rule in _RULES}
-)
+TABLE: Final = table_of(_RULES)
+WHO: Final = who_of(_RULES)
 
 COMMAND_NAMES: Final[Mapping[Command, str]] = MappingProxyType(
     {

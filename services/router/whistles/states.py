@@ -5,12 +5,11 @@ Life of a whistle: handbook section 2. What a command does beyond its row is in
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from services.router.cases.states import Role
+from services.router.cases.states import Role, Row, Rule, table_of, who_of
 from shared.events import WhistleFact, WhistleState
 
 
@@ -37,36 +36,6 @@ class WhistleFlag(StrEnum):
     ESCALATED = "escalated"
 
 
-@dataclass(frozen=True, slots=True)
-class WhistleTransition:
-    """A cell of the table: where the command may lead from the state and what it may state.
-
-    `who`: roles that may give it; `needs`: fields of WhistleOrder that must be filled.
-    """
-
-    to: tuple[WhistleState, ...]
-    facts: tuple[WhistleFact, ...]
-    who: frozenset[Role]
-    needs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """From any of these states to one of those; nothing in `to` means the state stays."""
-
-    sources: tuple[WhistleState, ...]
-    to: tuple[WhistleState, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    command: WhistleCommand
-    who: frozenset[Role]
-    needs: tuple[str, ...]
-    facts: tuple[WhistleFact, ...]
-    rows: tuple[_Row, ...]
-
-
 _S = WhistleState
 _F = WhistleFact
 _C = WhistleCommand
@@ -79,68 +48,49 @@ _CENTRE: Final = frozenset({Role.DISPATCHER})
 _STREET: Final = _UNIT | _CENTRE
 """The street that blew; the grid centre acts for it where the place has no street."""
 
-_RULES: Final = (
-    _Rule(
+_RULES: Final[tuple[Rule[WhistleState, WhistleCommand, WhistleFact], ...]] = (
+    Rule(
         _C.AMEND,
         _STREET,
         ("summons",),
-        (_F.AMENDED,),
-        (_Row((_S.PROPOSED, _S.REJECTED), (_S.PROPOSED,)),),
+        (Row((_S.PROPOSED, _S.REJECTED), (_S.PROPOSED,), (_F.AMENDED,)),),
     ),
-    _Rule(
+    Rule(
         _C.SIGN,
         _STREET,
         (),
-        (_F.SIGNED,),
-        (_Row((_S.PROPOSED,), (_S.SIGNED,)), _Row(_CALLED, _STAYS)),
+        (Row((_S.PROPOSED,), (_S.SIGNED,), (_F.SIGNED,)), Row(_CALLED, _STAYS, (_F.SIGNED,))),
     ),
-    _Rule(
+    Rule(
         _C.DISPATCH,
         _CENTRE,
         (),
-        (_F.DISPATCHED,),
-        (_Row((_S.PROPOSED, _S.SIGNED), (_S.DISPATCHED,)),),
+        (Row((_S.PROPOSED, _S.SIGNED), (_S.DISPATCHED,), (_F.DISPATCHED,)),),
     ),
-    _Rule(_C.REJECT, _CENTRE, (), (_F.REJECTED,), (_Row((_S.SIGNED,), (_S.REJECTED,)),)),
-    _Rule(_C.ACKNOWLEDGE, _UNIT, (), (_F.ACKNOWLEDGED,), (_Row(_CALLED, _STAYS),)),
-    _Rule(_C.ARRIVE, _UNIT, (), (_F.ARRIVED,), (_Row(_CALLED, _STAYS),)),
-    _Rule(
+    Rule(_C.REJECT, _CENTRE, (), (Row((_S.SIGNED,), (_S.REJECTED,), (_F.REJECTED,)),)),
+    Rule(_C.ACKNOWLEDGE, _UNIT, (), (Row(_CALLED, _STAYS, (_F.ACKNOWLEDGED,)),)),
+    Rule(_C.ARRIVE, _UNIT, (), (Row(_CALLED, _STAYS, (_F.ARRIVED,)),)),
+    Rule(
         _C.HANDLE,
         _UNIT,
         (),
-        (_F.HANDLED,),
         (
-            _Row((_S.DISPATCHED,), (_S.DISPATCHED, _S.HANDLED)),
-            _Row((_S.HANDLED, _S.CONFIRMED), _STAYS),
+            Row((_S.DISPATCHED,), (_S.DISPATCHED, _S.HANDLED), (_F.HANDLED,)),
+            Row((_S.HANDLED, _S.CONFIRMED), _STAYS, (_F.HANDLED,)),
         ),
     ),
-    _Rule(
+    Rule(
         _C.CONFIRM,
         _STREET,
         (),
-        (_F.CONFIRMED, _F.NOT_CONFIRMED),
-        (_Row((_S.HANDLED,), (_S.CONFIRMED, _S.DISPATCHED)),),
+        (Row((_S.HANDLED,), (_S.CONFIRMED, _S.DISPATCHED), (_F.CONFIRMED, _F.NOT_CONFIRMED)),),
     ),
-    _Rule(_C.SCORE, _STREET, (), (_F.SCORED,), (_Row((_S.CONFIRMED, _S.CLOSED), _STAYS),)),
-    _Rule(_C.CLOSE, _STREET, (), (_F.CLOSED,), (_Row((_S.CONFIRMED,), (_S.CLOSED,)),)),
+    Rule(_C.SCORE, _STREET, (), (Row((_S.CONFIRMED, _S.CLOSED), _STAYS, (_F.SCORED,)),)),
+    Rule(_C.CLOSE, _STREET, (), (Row((_S.CONFIRMED,), (_S.CLOSED,), (_F.CLOSED,)),)),
 )
 
-WHISTLE_TABLE: Final[Mapping[tuple[WhistleState, WhistleCommand], WhistleTransition]] = (
-    MappingProxyType(
-        {
-            (state, rule.command): WhistleTransition(
-                row.to or (state,), rule.facts, rule.who, rule.needs
-            )
-            for rule in _RULES
-            for row in rule.rows
-            for state in row.sources
-        }
-    )
-)
-
-WHISTLE_WHO: Final[Mapping[WhistleCommand, frozenset[Role]]] = MappingProxyType(
-    {rule.command: rule.who for rule in _RULES}
-)
+WHISTLE_TABLE: Final = table_of(_RULES)
+WHISTLE_WHO: Final = who_of(_RULES)
 
 WHISTLE_COMMAND_NAMES: Final[Mapping[WhistleCommand, str]] = MappingProxyType(
     {
