@@ -12,13 +12,13 @@ from typing import Final
 import structlog
 from sqlalchemy import text
 
-from services.router.cases.deciding import clock_fired
-from services.router.clocks import Clock, due_step
-from services.router.dispatching import Rules
-from services.router.storing import Entry, Ledger
-from services.router.whistles.deciding import whistle_clock_fired
-from services.router.whistles.following import setting_for
-from services.router.whistles.records import WhistleRecord
+from services.router.domain.cases.deciding import clock_fired
+from services.router.domain.clocks import Clock, due_step
+from services.router.domain.routing import Rules
+from services.router.domain.whistles.deciding import whistle_clock_fired
+from services.router.domain.whistles.records import WhistleRecord
+from services.router.following import setting_for
+from services.router.storage.ledger import Entry, Ledger
 from shared.database import Database, Reader, Writer, is_transient
 from shared.metrics import CASES_NOT_FIRED, CLOCK_DELAY_SECONDS, CLOCKS_FIRED
 from shared.relay import Relay

@@ -14,9 +14,10 @@ from typing import Annotated
 
 import typer
 
-from services.router.policy import backtest as trying
+from services.router import backtest as trying
+from services.router.domain.policy import Policy, PolicyError
 from services.router.policy.imports import import_register
-from services.router.policy.loading import POLICY_DIRECTORY, Policy, PolicyError, load_policy
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.calendar import SHANGHAI
 from shared.commands import own_database, refuse
 from shared.settings import load_settings

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlalchemy import text
 
-from services.router.dispatching import Rules
+from services.router.domain.routing import Rules
 from shared.calendar import SHANGHAI, days_to_horizon
 from shared.database import Database, Reader
 from shared.metrics import (

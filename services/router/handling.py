@@ -9,19 +9,19 @@ import structlog
 from sqlalchemy import delete, text
 from sqlmodel import col, select
 
-from services.router.cases.deciding import decide
-from services.router.cases.groups import grouped, in_event
-from services.router.cases.opening import open_case
-from services.router.cases.records import CaseCommand, Decision, Routing, WrongState
-from services.router.cases.states import Command, Role
-from services.router.dispatching import Rules, matter_of, route, same_terms, terms_for
-from services.router.incidents.grouping import Call
-from services.router.incidents.storing import Joined, follow_leads, gather, hold_together
-from services.router.incidents.wording import wording
-from services.router.places.gazetteer import Gazetteer
-from services.router.storing import Entry, Ledger
-from services.router.tables import CaseRow, EarlyUrgeRow
-from services.router.whistles.following import follow_cases
+from services.router.domain.cases.deciding import decide
+from services.router.domain.cases.groups import grouped, in_event
+from services.router.domain.cases.opening import open_case
+from services.router.domain.cases.records import CaseCommand, Decision, Routing, WrongState
+from services.router.domain.cases.states import Command, Role
+from services.router.domain.incidents.grouping import Call
+from services.router.domain.incidents.wording import wording
+from services.router.domain.places.gazetteer import Gazetteer
+from services.router.domain.routing import Rules, matter_of, route, same_terms, terms_for
+from services.router.following import follow_cases
+from services.router.storage.incidents import Joined, follow_leads, gather, hold_together
+from services.router.storage.ledger import Entry, Ledger
+from services.router.storage.tables import CaseRow, EarlyUrgeRow
 from shared.consume import Handler
 from shared.database import Reader, Writer
 from shared.envelope import Message

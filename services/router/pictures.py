@@ -8,8 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from services.router.cases.states import COMMAND_NAMES, STATE_NAMES, TABLE, WHO, Role
-from services.router.whistles.states import (
+from services.router.domain.cases.states import COMMAND_NAMES, STATE_NAMES, TABLE, WHO, Role
+from services.router.domain.whistles.states import (
     WHISTLE_COMMAND_NAMES,
     WHISTLE_STATE_NAMES,
     WHISTLE_TABLE,

@@ -4,18 +4,15 @@ from collections.abc import Mapping
 
 from fastapi import APIRouter
 
-from services.router import api
-from services.router.centre import Centre
 from services.router.clockwork import PAUSE_SECONDS, Clockwork
-from services.router.dispatching import Rules
+from services.router.domain.routing import Rules
 from services.router.gauges import gauges
 from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
-from services.router.incidents import api as incident_api
+from services.router.http import cases, incidents, queues, whistles
+from services.router.http.centre import Centre
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.units import load_units
-from services.router.queues import api as queue_api
-from services.router.queues.reading import QueueWatch
-from services.router.whistles import api as whistle_api
+from services.router.storage.queues import QueueWatch
 from shared.calendar import load_calendar
 from shared.consume import Subscription
 from shared.events import CLASSIFICATIONS, TICKETS, queue_topic
@@ -37,7 +34,7 @@ def queue_topics(settings: Settings) -> Mapping[str, int]:
 def routes() -> APIRouter:
     """Every route; what names a collection comes before the commands on a case."""
     whole = APIRouter()
-    for part in (whistle_api, incident_api, queue_api, api):
+    for part in (whistles, incidents, queues, cases):
         whole.include_router(part.router)
     return whole
 

@@ -4,9 +4,9 @@ from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
-from services.router.cases.deciding import decide
-from services.router.cases.opening import open_case
-from services.router.cases.records import (
+from services.router.domain.cases.deciding import decide
+from services.router.domain.cases.opening import open_case
+from services.router.domain.cases.records import (
     CaseCommand,
     CaseRecord,
     Decision,
@@ -14,9 +14,9 @@ from services.router.cases.records import (
     Routing,
     Terms,
 )
-from services.router.cases.states import WHO, Command, Role
-from services.router.clocks import Clock
-from services.router.desks import GRID_CENTRE
+from services.router.domain.cases.states import WHO, Command, Role
+from services.router.domain.clocks import Clock
+from services.router.domain.desks import GRID_CENTRE
 from services.router.policy.loading import LIMITED, POLICY_DIRECTORY, load_policy
 from shared.calendar import SHANGHAI, load_calendar, parse_limit
 from shared.events import (

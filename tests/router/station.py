@@ -16,9 +16,9 @@ import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
-from services.router.centre import Centre
 from services.router.clockwork import due_cases, fire_due
-from services.router.dispatching import Rules
+from services.router.domain.routing import Rules
+from services.router.http.centre import Centre
 from services.router.service import ROUTER
 from shared.auth import Role, issue_token
 from shared.bus import Received, Record

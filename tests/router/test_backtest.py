@@ -12,8 +12,8 @@ import typer
 from sqlalchemy import event, text
 from typer.testing import CliRunner, Result
 
+from services.router.backtest import newest
 from services.router.commands import add_commands
-from services.router.policy.backtest import newest
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.settings import load_settings
 from tests.router.station import LAMP, STALLS, Station, classified, new_number

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
-from services.router.api import COMMANDS
+from services.router.http.cases import COMMANDS
 from shared.auth import Role
 from shared.taxonomy import load_taxonomy
 from tests.router.station import LAMP, Json, Station

@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.places.boundaries import Area, street_at
-from services.router.places.resolver import resolve
-from services.router.policy.loading import POLICY_DIRECTORY, PolicyError, load_policy
+from services.router.domain.places.boundaries import Area, street_at
+from services.router.domain.places.resolver import resolve
+from services.router.domain.policy import PolicyError
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import Certainty, Location
 
 SQUARE = [[117.0, 39.0], [117.2, 39.0], [117.2, 39.2], [117.0, 39.2], [117.0, 39.0]]

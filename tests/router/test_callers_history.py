@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from services.router.dispatching import Rules, matter_of, route
+from services.router.domain.routing import Rules, matter_of, route
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.auth import Role
 from shared.calendar import SHANGHAI, load_calendar

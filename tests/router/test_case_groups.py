@@ -6,10 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.cases.duties import duties
-from services.router.cases.groups import MOST_DEMANDS, grouped
-from services.router.cases.records import CaseRecord, InvalidField, LimitExceeded, Refused, Routing
-from services.router.cases.states import TABLE, Command, Flag, Role
+from services.router.domain.cases.duties import duties
+from services.router.domain.cases.groups import MOST_DEMANDS, grouped
+from services.router.domain.cases.records import (
+    CaseRecord,
+    InvalidField,
+    LimitExceeded,
+    Refused,
+    Routing,
+)
+from services.router.domain.cases.states import TABLE, Command, Flag, Role
 from shared.auth import Role as TokenRole
 from shared.events import (
     CaseFact,

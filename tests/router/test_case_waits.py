@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from services.router import clocks
-from services.router.cases.deciding import clock_fired
-from services.router.cases.records import (
+from services.router.domain import clocks
+from services.router.domain.cases.deciding import clock_fired
+from services.router.domain.cases.records import (
     CaseRecord,
     InvalidField,
     Routing,
@@ -17,12 +17,13 @@ from services.router.cases.records import (
     Wait,
     WrongState,
 )
-from services.router.cases.states import Command, Flag
-from services.router.cases.waits import DONE_BY, WAIT_OF, settle_waits
-from services.router.clocks import Clock
-from services.router.desks import CITY_HOTLINE, DISCIPLINE, GRID_CENTRE, HOTLINE_OFFICE
-from services.router.dispatching import Rules, matter_of, route, terms_for
-from services.router.policy.loading import POLICY_DIRECTORY, PolicyError, load_policy
+from services.router.domain.cases.states import Command, Flag
+from services.router.domain.cases.waits import DONE_BY, WAIT_OF, settle_waits
+from services.router.domain.clocks import Clock
+from services.router.domain.desks import CITY_HOTLINE, DISCIPLINE, GRID_CENTRE, HOTLINE_OFFICE
+from services.router.domain.policy import PolicyError
+from services.router.domain.routing import Rules, matter_of, route, terms_for
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.waits import load_waits
 from shared.auth import Role
 from shared.calendar import SHANGHAI
@@ -322,7 +323,7 @@ def test_the_policy_has_a_limit_for_every_wait() -> None:
         ("hand_over,30min", "hand_on,30min", "未知的等待环节“hand_on”"),
         ("hand_over,30min", "decide,30min", "重复"),
         ("hand_over,30min,建议值\n", "", "缺少“hand_over”的时限"),
-        ("hand_over,30min", "hand_over,30 minutes", "无法识别"),
+        ("hand_over,30min", "hand_over,30 minutes", "应如15min"),
         ("hand_over,30min", "hand_over,", "不能为空"),
         ("hand_over,30min", "hand_over,0min", "不能为0"),
         ("review,365cd", "review,250wd", "日历日"),

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.router import clocks
-from services.router.cases.clocks import WAITS
-from services.router.cases.commands import HANDLERS
-from services.router.cases.deciding import authorise, clock_fired, decide
-from services.router.cases.records import (
+from services.router.domain import clocks
+from services.router.domain.cases.clocks import WAITS
+from services.router.domain.cases.commands import HANDLERS
+from services.router.domain.cases.deciding import authorise, clock_fired, decide
+from services.router.domain.cases.records import (
     CaseCommand,
     CaseRecord,
     Decision,
@@ -25,7 +25,7 @@ from services.router.cases.records import (
     StaleVersion,
     WrongState,
 )
-from services.router.cases.states import (
+from services.router.domain.cases.states import (
     COMMAND_NAMES,
     FIELD_NAMES,
     STATE_NAMES,
@@ -35,8 +35,8 @@ from services.router.cases.states import (
     Flag,
     Role,
 )
-from services.router.cases.waits import DONE_BY, WAIT_OF
-from services.router.desks import CITY_HOTLINE, DESKS, GRID_CENTRE, HOTLINE_OFFICE
+from services.router.domain.cases.waits import DONE_BY, WAIT_OF
+from services.router.domain.desks import CITY_HOTLINE, DESKS, GRID_CENTRE, HOTLINE_OFFICE
 from services.router.policy.loading import LIMITED
 from shared.events import (
     CaseFact,

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router import clocks
-from services.router.clocks import LADDERS, Clock, ClockNotDue, Ladder, Step
+from services.router.domain import clocks
+from services.router.domain.clocks import LADDERS, Clock, ClockNotDue, Ladder, Step
 from shared.calendar import SHANGHAI, due, load_calendar, parse_limit, working_time_between
 from shared.events import CalendarName, ClockKind, Priority
 

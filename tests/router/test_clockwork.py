@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import text
 
 from services.router.clockwork import BATCH, DUE, Clockwork, due_cases, fire_due
-from services.router.storing import Ledger
+from services.router.storage.ledger import Ledger
 from shared.database import Database
 from shared.events import Priority
 from shared.postgres import database_url

@@ -5,7 +5,7 @@ from datetime import date, datetime
 
 import pytest
 
-from services.router.dispatching import (
+from services.router.domain.routing import (
     Rules,
     category_of,
     matter_of,
@@ -13,10 +13,9 @@ from services.router.dispatching import (
     terms_for,
     valid_units,
 )
-from services.router.policy.loading import POLICY_DIRECTORY, Limit, load_policy
-from shared.calendar import SHANGHAI, load_calendar
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
+from shared.calendar import SHANGHAI, load_calendar, parse_limit
 from shared.events import (
-    CalendarName,
     Category,
     Certainty,
     ClockKind,
@@ -181,7 +180,7 @@ def test_the_terms_of_a_case_follow_the_regime_of_its_place() -> None:
     quick = replace(
         general,
         regime=Regime.OLD_BUILDING,
-        limits=(Limit(ClockKind.RESOLVE, "1wd", CalendarName.WORKING),),
+        limits=((ClockKind.RESOLVE, parse_limit("1wd")),),
     )
     table = {**RULES.policy.responsibility, leaf: (quick, general)}
     rules = replace(RULES, policy=replace(RULES.policy, responsibility=table))

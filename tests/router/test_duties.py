@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from services.router.cases.duties import Duty, duties, may_read, may_see
-from services.router.cases.records import CaseRecord
-from services.router.cases.states import Role as CaseRole
-from services.router.desks import DESKS, DISCIPLINE, DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE
+from services.router.domain.cases.duties import Duty, duties, may_read, may_see
+from services.router.domain.cases.records import CaseRecord
+from services.router.domain.cases.states import Role as CaseRole
+from services.router.domain.desks import DESKS, DISCIPLINE, DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE
 from shared.auth import Role
 from shared.events import CaseState, Category, Certainty, Disposition, Place, Priority
 from tests.router.station import LAMP, STALLS, TRAPPED, Station

@@ -6,16 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.places.names import normalised
-from services.router.policy.flag_words import (
+from services.router.domain.places.names import normalised
+from services.router.domain.policy import (
     COLLECTIVE,
-    FLAGS,
     LONGSTANDING,
     NEEDS_FUNDS,
     REPEAT,
     FlagWord,
     flags_said,
 )
+from services.router.policy.flag_words import FLAGS
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 
 WORDS = load_policy(POLICY_DIRECTORY).flag_words

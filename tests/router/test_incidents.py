@@ -13,12 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.router.cases.records import CaseRecord, Refused
-from services.router.cases.states import Command
-from services.router.cases.states import Role as CaseRole
-from services.router.handling import classified_handler
-from services.router.incidents.commands import MergeOrder, merge_incident
-from services.router.incidents.grouping import (
+from services.router.domain.cases.records import CaseRecord, Refused
+from services.router.domain.cases.states import Command
+from services.router.domain.cases.states import Role as CaseRole
+from services.router.domain.incidents.grouping import (
     ALIKE,
     ALIKE_IN_A_STORM,
     LOOK_BACK,
@@ -34,7 +32,9 @@ from services.router.incidents.grouping import (
     is_cluster,
     next_of_merged,
 )
-from services.router.incidents.wording import Wording, overlap, wording
+from services.router.domain.incidents.wording import Wording, overlap, wording
+from services.router.grouping import MergeOrder, merge_incident
+from services.router.handling import classified_handler
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.auth import Role
 from shared.events import CaseState, Category, Priority

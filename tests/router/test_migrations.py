@@ -6,11 +6,9 @@ import pytest
 from sqlalchemy import Dialect, Table, inspect
 from sqlalchemy.types import TypeEngine
 
-from services.router import tables
-from services.router.incidents import tables as incident_tables
-from services.router.storing import LOG_COLUMNS
-from services.router.tables import CASE_COLUMNS, CLOCK_COLUMNS
-from services.router.whistles import tables as whistle_tables
+from services.router.storage import incident_tables, tables, whistle_tables
+from services.router.storage.ledger import LOG_COLUMNS
+from services.router.storage.tables import CASE_COLUMNS, CLOCK_COLUMNS
 from shared import messaging
 from shared.database import migrate
 from tests.router.station import Station

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.places.names import short_name
-from services.router.places.resolver import (
+from services.router.domain.places.names import short_name
+from services.router.domain.places.resolver import (
     LOCATION_UNUSED,
     NOTHING_SAID,
     names_unregistered,

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from services.router.places.resolver import resolve
+from services.router.domain.places.resolver import resolve
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import Certainty, Place, Regime
 

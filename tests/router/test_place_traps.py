@@ -4,7 +4,7 @@ import csv
 
 import pytest
 
-from services.router.places.resolver import names_unregistered, resolve
+from services.router.domain.places.resolver import names_unregistered, resolve
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import Certainty, Place
 

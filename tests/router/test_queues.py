@@ -11,7 +11,7 @@ import httpx2
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.router.queues.reading import BadCursor, Page, QueueWatch, position
+from services.router.storage.queues import BadCursor, Page, QueueWatch, position
 from shared.auth import Role
 from tests.router.station import (
     LAMP,

@@ -4,8 +4,8 @@ import re
 
 import pytest
 
+from services.router.domain.places.resolver import resolve
 from services.router.pictures import README
-from services.router.places.resolver import resolve
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 
 POLICY = load_policy(POLICY_DIRECTORY)

@@ -13,8 +13,8 @@ import typer
 from typer.testing import CliRunner, Result
 
 from services.router.commands import add_commands
-from services.router.places.gazetteer import Gazetteer
-from services.router.places.resolver import resolve
+from services.router.domain.places.gazetteer import Gazetteer
+from services.router.domain.places.resolver import resolve
 from services.router.policy.imports import import_register
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import Certainty, Regime

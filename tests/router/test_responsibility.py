@@ -9,9 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.places.resolver import NOTHING_SAID, UNREGISTERED, resolve
-from services.router.policy.loading import POLICY_DIRECTORY, PolicyError, load_policy
-from services.router.responsibility import Routing, decide
+from services.router.domain.places.resolver import NOTHING_SAID, UNREGISTERED, resolve
+from services.router.domain.policy import PolicyError
+from services.router.domain.responsibility import Routing, decide
+from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import (
     CalendarName,
     Certainty,
@@ -71,8 +72,8 @@ def route(
 
 
 def accept(routing: Routing) -> tuple[str, CalendarName] | None:
-    found = [limit for limit in routing.limits if limit.kind is ClockKind.ACCEPT]
-    return (found[0].within, found[0].calendar) if found else None
+    limit = dict(routing.limits).get(ClockKind.ACCEPT)
+    return (str(limit), limit.calendar) if limit else None
 
 
 SCENARIOS = [
@@ -454,7 +455,7 @@ def test_what_always_holds(
     assert set(units) <= set(POLICY.units)
     assert len(set(units)) == len(units)
     assert routing.reasons
-    assert len({limit.kind for limit in routing.limits}) == len(routing.limits)
+    assert len(dict(routing.limits)) == len(routing.limits)
     if priority is Priority.P0:
         assert routing.disposition is TRANSFER
     if is_emergency(priority):

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 import pytest
 
 from services.router.handling import caller_handler, classified_handler
-from services.router.queues.reading import read_queue
-from services.router.storing import Ledger
+from services.router.storage.ledger import Ledger
+from services.router.storage.queues import read_queue
 from shared.database import Database, Writer
 from shared.events import Payload, QueueItem
 from tests.router.station import (

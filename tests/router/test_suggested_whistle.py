@@ -2,8 +2,8 @@
 
 import pytest
 
-from services.router.policy.flag_words import COLLECTIVE, LONGSTANDING, NEEDS_FUNDS, REPEAT
-from services.router.whistles.suggestion import SUGGESTIONS, Situation, suggest
+from services.router.domain.policy import COLLECTIVE, LONGSTANDING, NEEDS_FUNDS, REPEAT
+from services.router.domain.whistles.suggestion import SUGGESTIONS, Situation, suggest
 from shared.events import Priority, WhistleKind
 
 EMERGENCY, KEY_TASK = WhistleKind.EMERGENCY, WhistleKind.KEY_TASK

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from services.router.policy.files import PolicyError
+from services.router.domain.policy import PolicyError
 from services.router.policy.loading import POLICY_DIRECTORY
 from services.router.policy.whistle_kinds import load_whistle_kinds
 from shared.events import WhistleKind

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.router import clocks
-from services.router.cases.records import (
+from services.router.domain import clocks
+from services.router.domain.cases.records import (
     CaseRecord,
     InvalidField,
     LimitExceeded,
@@ -19,12 +19,10 @@ from services.router.cases.records import (
     StaleVersion,
     WrongState,
 )
-from services.router.cases.states import Role
-from services.router.clocks import Clock, ClockNotDue
-from services.router.policy.loading import POLICY_DIRECTORY
-from services.router.policy.whistle_kinds import load_whistle_kinds
-from services.router.whistles.clocks import UNIT_CLOCKS
-from services.router.whistles.deciding import (
+from services.router.domain.cases.states import Role
+from services.router.domain.clocks import Clock, ClockNotDue
+from services.router.domain.whistles.clocks import UNIT_CLOCKS
+from services.router.domain.whistles.deciding import (
     blow,
     case_closed,
     citizen_unsolved,
@@ -32,15 +30,15 @@ from services.router.whistles.deciding import (
     decide_whistle,
     whistle_clock_fired,
 )
-from services.router.whistles.duties import may_see_whistle, whistle_duties
-from services.router.whistles.records import (
+from services.router.domain.whistles.duties import may_see_whistle, whistle_duties
+from services.router.domain.whistles.records import (
     Summons,
     WhistleDecision,
     WhistleOrder,
     WhistleRecord,
     WhistleSetting,
 )
-from services.router.whistles.states import (
+from services.router.domain.whistles.states import (
     SUMMONS_FIELD_NAMES,
     WHISTLE_COMMAND_NAMES,
     WHISTLE_FIELD_NAMES,
@@ -50,8 +48,10 @@ from services.router.whistles.states import (
     WhistleCommand,
     WhistleFlag,
 )
-from services.router.whistles.summons import blowing_street, propose_emergency
-from services.router.whistles.views import whistle_view
+from services.router.domain.whistles.summons import blowing_street, propose_emergency
+from services.router.domain.whistles.views import whistle_view
+from services.router.policy.loading import POLICY_DIRECTORY
+from services.router.policy.whistle_kinds import load_whistle_kinds
 from shared.calendar import SHANGHAI, load_calendar, parse_limit
 from shared.events import (
     CaseState,

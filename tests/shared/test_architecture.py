@@ -22,31 +22,20 @@ FRAMEWORKS = {
     "httpx",
     "structlog",
 }
-VOCABULARY = {"shared.events", "shared.calendar", "shared.taxonomy"}
-"""What a domain module may know of the shared code: vocabulary and calendar."""
+PURE = ("events", "calendar", "protection", "redaction", "text")
+VOCABULARY = {f"shared.{name}" for name in (*PURE, "taxonomy")}
+"""What a domain module may know of the shared code: vocabulary, calendar, and what is pure."""
 DOMAIN = [
     "services.intake.tickets",
     *(f"services.classifier.{name}" for name in ("normalise", "speech", "rules", "demands")),
     *(
-        f"services.router.cases.{name}"
-        for name in (
-            *("states", "records", "opening", "clocks", "commands", "moves", "waits"),
-            *("groups", "deciding", "duties"),
-        )
+        ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        for path in sorted((ROOT / "services/router/domain").rglob("*.py"))
+        if path.name != "__init__.py"
     ),
-    *(
-        f"services.router.whistles.{name}"
-        for name in (
-            *("states", "records", "commands", "clocks", "summons", "duties", "deciding"),
-            "suggestion",
-        )
-    ),
-    *(
-        f"services.router.{name}"
-        for name in ("clocks", "responsibility", "incidents.grouping", "places.resolver")
-    ),
-    *(f"shared.{name}" for name in ("events", "calendar", "protection", "redaction", "text")),
+    *(f"shared.{name}" for name in PURE),
 ]
+"""Of the router everything in its folder `domain`, whatever is added there."""
 
 
 def imported(module: str) -> set[str]:

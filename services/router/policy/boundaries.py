@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
-from services.router.places.boundaries import Area, Ring
-from services.router.policy.files import PolicyError
+from services.router.domain.places.boundaries import Area, Ring
+from services.router.domain.policy import PolicyError
 
 BOUNDARIES: Final = "boundaries.geojson"
 FEWEST_POINTS: Final = 4

@@ -8,25 +8,12 @@ from datetime import date
 from pathlib import Path
 from typing import Final
 
-from shared.calendar import LimitError, parse_limit
-from shared.events import CalendarName
+from services.router.domain.policy import PolicyError
+from shared.calendar import Limit, LimitError, parse_limit
 
 SEPARATOR: Final = "|"
 MOST_DIGITS: Final = 9
 """Of a whole number in a table."""
-
-
-class PolicyError(Exception):
-    """A policy file contradicts itself or the vocabulary.
-
-    `sentence` is for the person who edits the file; `line` counts the header as 1 and is 0
-    where the fault is in no single row.
-    """
-
-    def __init__(self, file: str, line: int, reason: str) -> None:
-        self.file, self.line, self.reason = file, line, reason
-        self.sentence = f"{file}第{line}行：{reason}" if line else f"{file}：{reason}"
-        super().__init__(self.sentence)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +64,14 @@ class Row:
             return date.fromisoformat(value) if value else None
         except ValueError:
             raise self.error(f"日期“{value}”不是YYYY-MM-DD") from None
+
+    def limit(self, column: str) -> Limit | None:
+        """The cell as a limit such as 15min, 4h, 2wd or 15cd, None where it is empty."""
+        value = self.cells[column]
+        try:
+            return parse_limit(value) if value else None
+        except LimitError:
+            raise self.error(f"时限“{value}”应如15min、4h、2wd、15cd") from None
 
     def number(self, column: str) -> int:
         """The cell as a whole number."""
@@ -143,14 +138,3 @@ def refuse_duplicates(rows: Iterable[Row], *columns: str) -> None:
         if key in seen:
             raise row.error(f"“{'、'.join(key)}”与第{seen[key]}行重复")
         seen[key] = row.line
-
-
-def calendar_of(limit: str) -> CalendarName | None:
-    """The calendar a limit runs on, None where it is no limit.
-
-    `min`, `h` and `cd` run around the clock, `wd` in working days (handbook section 4).
-    """
-    try:
-        return parse_limit(limit).calendar
-    except LimitError:
-        return None

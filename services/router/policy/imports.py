@@ -19,8 +19,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from services.router.places.gazetteer import NumberRange
-from services.router.policy.files import PolicyError, Row, parse_table, read_table
+from services.router.domain.places.gazetteer import NumberRange
+from services.router.domain.policy import PolicyError
+from services.router.policy.files import Row, parse_table, read_table
 from services.router.policy.loading import load_policy
 from services.router.policy.places import (
     COMPOUNDS,

@@ -8,44 +8,25 @@ first day a row holds and `valid_to` its last, in Asia/Shanghai; empty means wit
 import hashlib
 from collections import defaultdict
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import pairwise
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from services.router.cases.records import Waits
-from services.router.desks import DESKS
-from services.router.places.boundaries import Area
-from services.router.places.gazetteer import Gazetteer
+from services.router.domain.desks import DESKS
+from services.router.domain.policy import STREET, Policy, PolicyError, Responsibility, Unit
 from services.router.policy.boundaries import BOUNDARIES, load_boundaries
-from services.router.policy.files import (
-    PolicyError,
-    Row,
-    calendar_of,
-    read_table,
-    refuse_duplicates,
-)
-from services.router.policy.flag_words import FlagWord, load_flag_words
+from services.router.policy.files import Row, read_table, refuse_duplicates
+from services.router.policy.flag_words import load_flag_words
 from services.router.policy.places import regime_of
 from services.router.policy.registers import load_gazetteer
-from services.router.policy.units import STREET, Unit, holds, load_units, validity
+from services.router.policy.units import load_units, validity
 from services.router.policy.waits import load_waits
-from services.router.policy.whistle_kinds import WhistleKinds, load_whistle_kinds
-from shared.events import CalendarName, ClockKind, Disposition, Priority, Regime
+from services.router.policy.whistle_kinds import load_whistle_kinds
+from shared.calendar import Limit
+from shared.events import ClockKind, Disposition, Priority, Regime
 from shared.taxonomy import load_taxonomy
-
-__all__ = [
-    "POLICY_DIRECTORY",
-    "STREET",
-    "Limit",
-    "Policy",
-    "PolicyError",
-    "Responsibility",
-    "Unit",
-    "load_policy",
-]
 
 POLICY_DIRECTORY: Final = Path(__file__).with_name("tables")
 RESPONSIBILITY: Final = (
@@ -61,70 +42,6 @@ DISPOSITIONS: Final = (
 
 LIMITED: Final = (ClockKind.ACCEPT, ClockKind.CONTACT, ClockKind.RESOLVE)
 """The clocks a leaf's row sets; the waits in between are the same for all."""
-
-
-@dataclass(frozen=True, slots=True)
-class Limit:
-    """How long a step may take: `within` such as 15min or 5wd, on its calendar."""
-
-    kind: ClockKind
-    within: str
-    calendar: CalendarName
-
-
-@dataclass(frozen=True, slots=True)
-class Responsibility:
-    """Who answers for a leaf from one day to another, and by when.
-
-    `lead` is a unit's slug or STREET, which may stand among `assist` too. A leaf that does
-    not `needs_place` can be dispatched without knowing where it is. A row with a `regime`
-    goes before the general one where the compound has that regime. `facility`: whoever owns
-    the facilities of a point (设施权属) goes before the lead.
-    """
-
-    leaf: str
-    leaf_name: str
-    regime: Regime | None
-    disposition: Disposition
-    lead: str
-    assist: tuple[str, ...]
-    needs_place: bool
-    facility: bool
-    limits: tuple[Limit, ...]
-    valid_from: date | None
-    valid_to: date | None
-
-
-@dataclass(frozen=True, slots=True)
-class Policy:
-    """Everything routing decides by. Made by `load_policy` only."""
-
-    units: Mapping[str, Unit]
-    responsibility: Mapping[str, tuple[Responsibility, ...]]
-    urgent_accept: Mapping[Priority, Limit]
-    waits: Waits
-    gazetteer: Gazetteer
-    boundaries: tuple[Area, ...]
-    flag_words: tuple[FlagWord, ...]
-    whistles: WhistleKinds
-    version: str
-
-    def responsible(self, leaf: str, day: date, regime: Regime | None = None) -> Responsibility:
-        """The row for a leaf on a day: the regime's own where there is one, else the general.
-
-        Raises PolicyError for a leaf no row knows.
-        """
-        for row in self.responsibility.get(leaf, ()):
-            if row.regime in (None, regime) and holds(row.valid_from, row.valid_to, day):
-                return row
-        raise PolicyError("responsibility.csv", 0, f"未知的事项“{leaf}”")
-
-    def limits(self, row: Responsibility, priority: Priority) -> tuple[Limit, ...]:
-        """The row's limits; danger is accepted in its priority's time (handbook section 4)."""
-        urgent = self.urgent_accept.get(priority)
-        if urgent is None:
-            return row.limits
-        return (urgent, *(limit for limit in row.limits if limit.kind is not urgent.kind))
 
 
 def load_policy(directory: Path) -> Policy:
@@ -193,7 +110,7 @@ def _responsibility_row(row: Row, leaf_name: str, units: Mapping[str, Unit]) -> 
         if not units[slug].covers(valid_from, valid_to):
             raise row.error(f"单位“{slug}”在此期间无效")
     disposition = Disposition(row.known("disposition", DISPOSITIONS, "处置方式"))
-    limits = tuple(limit for kind in LIMITED if (limit := _limit(row, kind)))
+    limits = tuple((kind, limit) for kind in LIMITED if (limit := row.limit(kind.value)))
     return Responsibility(
         leaf=row.text("leaf"),
         leaf_name=leaf_name,
@@ -209,23 +126,13 @@ def _responsibility_row(row: Row, leaf_name: str, units: Mapping[str, Unit]) -> 
     )
 
 
-def _limit(row: Row, kind: ClockKind) -> Limit | None:
-    within = row.text(kind.value)
-    if not within:
-        return None
-    calendar = calendar_of(within)
-    if calendar is None:
-        raise row.error(f"时限“{within}”应如15min、4h、2wd、15cd")
-    return Limit(kind, within, calendar)
-
-
 def _urgent_accept(directory: Path) -> Mapping[Priority, Limit]:
     rows = read_table(directory / "urgent_limits.csv", URGENT_LIMITS)
     refuse_duplicates(rows, "priority")
     limits: dict[Priority, Limit] = {}
     for row in rows:
         row.required("accept")
-        limit = _limit(row, ClockKind.ACCEPT)
+        limit = row.limit(ClockKind.ACCEPT.value)
         if limit is not None:
             limits[Priority(row.known("priority", tuple(Priority), "优先级"))] = limit
     return MappingProxyType(limits)

@@ -10,8 +10,14 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from services.router.places.gazetteer import HOME_DISTRICT, Entry, Kind, NumberRange, Registered
-from services.router.places.names import normalised
+from services.router.domain.places.gazetteer import (
+    HOME_DISTRICT,
+    Entry,
+    Kind,
+    NumberRange,
+    Registered,
+)
+from services.router.domain.places.names import normalised
 from services.router.policy.files import Row, read_table
 from shared.events import Regime
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from services.router.places.gazetteer import (
+from services.router.domain.places.gazetteer import (
     HOME_DISTRICT,
     Entry,
     Gazetteer,
@@ -15,7 +15,7 @@ from services.router.places.gazetteer import (
     Registered,
     build_gazetteer,
 )
-from services.router.places.names import (
+from services.router.domain.places.names import (
     Alone,
     Form,
     Need,

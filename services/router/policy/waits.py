@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Final
 
-from services.router.cases.records import Wait, Waits
-from services.router.policy.files import PolicyError, read_table, refuse_duplicates
-from shared.calendar import Limit, LimitError, LimitUnit, parse_limit
+from services.router.domain.cases.records import Wait, Waits
+from services.router.domain.policy import PolicyError
+from services.router.policy.files import read_table, refuse_duplicates
+from shared.calendar import Limit, LimitUnit
 
 COLUMNS: Final = ("wait", "within", "source")
 
@@ -21,11 +22,9 @@ def load_waits(directory: Path) -> Waits:
     found: dict[Wait, Limit] = {}
     for row in rows:
         wait = Wait(row.known("wait", tuple(Wait), "等待环节"))
-        try:
-            limit = parse_limit(row.required("within"))
-        except LimitError as fault:
-            raise row.error(str(fault)) from None
-        if limit.amount == 0:
+        row.required("within")
+        limit = row.limit("within")
+        if limit is None or limit.amount == 0:
             raise row.error("时限不能为0")
         if wait is Wait.REVIEW and limit.unit is not LimitUnit.CALENDAR_DAY:
             raise row.error("复核时限须以日历日（cd）计")

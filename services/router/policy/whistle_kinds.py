@@ -5,16 +5,15 @@ whether the violation is going on or not; an empty limit has no clock, an empty 
 the ticket's own deadline.
 """
 
-from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from services.router.policy.files import PolicyError, Row, read_table
-from services.router.whistles.records import KindTerms
-from services.router.whistles.states import SUMMONS_FIELD_NAMES
-from shared.calendar import Limit, LimitError, parse_limit
+from services.router.domain.policy import PolicyError, WhistleKinds
+from services.router.domain.whistles.records import KindTerms
+from services.router.domain.whistles.states import SUMMONS_FIELD_NAMES
+from services.router.policy.files import Row, read_table
+from shared.calendar import Limit
 from shared.events import WhistleKind
 
 FILE: Final = "whistle_kinds.csv"
@@ -22,17 +21,6 @@ COLUMNS: Final = (
     *("kind", "in_progress", "signers", "mandatory"),
     *("sign", "check", "acknowledge", "arrive", "handle", "source"),
 )
-
-
-@dataclass(frozen=True, slots=True)
-class WhistleKinds:
-    """The terms of every kind of whistle. Made by `load_whistle_kinds` only."""
-
-    by_kind: Mapping[tuple[WhistleKind, bool], KindTerms]
-
-    def terms(self, kind: WhistleKind, *, in_progress: bool) -> KindTerms:
-        """The terms of a kind, while the violation is going on or not."""
-        return self.by_kind[kind, in_progress]
 
 
 def load_whistle_kinds(directory: Path) -> WhistleKinds:
@@ -82,15 +70,14 @@ def _terms(row: Row) -> KindTerms:
 
 
 def _limit(row: Row, column: str) -> Limit:
-    text = row.required(column)
-    try:
-        limit = parse_limit(text)
-    except LimitError:
-        raise row.error(f"时限“{text}”应如15min、4h、2wd、15cd") from None
-    if limit.amount == 0:
-        raise row.error(f"时限“{text}”不能为零")
+    row.required(column)
+    limit = _limit_or_none(row, column)
+    assert limit is not None
     return limit
 
 
 def _limit_or_none(row: Row, column: str) -> Limit | None:
-    return _limit(row, column) if row.text(column) else None
+    limit = row.limit(column)
+    if limit is not None and limit.amount == 0:
+        raise row.error(f"时限“{limit}”不能为零")
+    return limit

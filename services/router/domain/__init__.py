@@ -1,0 +1,1 @@
+"""What the router decides, in plain functions over frozen data: no clock, no SQL, no HTTP."""

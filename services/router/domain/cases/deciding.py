@@ -1,0 +1,124 @@
+"""Decides what a command or a clock does to a case.
+
+Which roles may do what from which state is the table in `states.py`; what a command
+then does is in `commands.py`. Here they meet, in a fixed order: authority first, then
+the version, the state, the fields, so that nobody learns of a case by guessing.
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Final
+
+from services.router.domain import clocks
+from services.router.domain.cases.clocks import WAITS
+from services.router.domain.cases.commands import HANDLERS
+from services.router.domain.cases.opening import settle, units_of
+from services.router.domain.cases.records import (
+    CaseCommand,
+    CaseRecord,
+    Decision,
+    Fact,
+    MissingField,
+    NotAllowed,
+    Setting,
+    StaleVersion,
+    Terms,
+    WrongState,
+)
+from services.router.domain.cases.states import (
+    COMMAND_NAMES,
+    FIELD_NAMES,
+    STATE_NAMES,
+    TABLE,
+    WHO,
+    Command,
+    Flag,
+    Role,
+)
+from services.router.domain.cases.waits import settle_waits
+from services.router.domain.clocks import Clock, Step
+from services.router.domain.desks import GRID_CENTRE
+from shared.calendar import Calendar
+from shared.events import CaseFact
+
+_FACTS_OF_STEP: Final[Mapping[Step, tuple[CaseFact, ...]]] = {
+    Step.REMIND: (CaseFact.REMINDED,),
+    Step.URGE: (CaseFact.URGED,),
+    Step.OVERDUE: (CaseFact.OVERDUE, CaseFact.SUPERVISED),
+    Step.ESCALATE: (CaseFact.ESCALATED,),
+}
+_FLAGS_OF_STEP: Final[Mapping[Step, frozenset[str]]] = {
+    Step.REMIND: frozenset(),
+    Step.URGE: frozenset({Flag.URGED}),
+    Step.OVERDUE: frozenset({Flag.SUPERVISED}),
+    Step.ESCALATE: frozenset({Flag.ESCALATED}),
+}
+
+
+def decide(
+    case: CaseRecord, command: CaseCommand, terms: Terms, calendar: Calendar, now: datetime
+) -> Decision:
+    """The case after the command, one version on, and what happened. Raises Refused."""
+    authorise(case, command)
+    if command.version is not None and command.version != case.version:
+        raise StaleVersion("stale-version", "工单已被他人更新，请刷新后再操作")
+    transition = TABLE.get((case.state, command.command))
+    if transition is None:
+        state, name = STATE_NAMES[case.state], COMMAND_NAMES[command.command]
+        raise WrongState("wrong-state", f"工单当前为“{state}”，不能{name}")
+    for field in transition.needs:
+        if getattr(command, field) in (None, "", ()):
+            raise MissingField("missing-field", f"请填写{FIELD_NAMES[field]}")
+    setting = Setting(terms, calendar, now)
+    record, facts = HANDLERS[command.command](case, command, setting)
+    return settle(settle_waits(case, record, command.command, setting), facts)
+
+
+def authorise(case: CaseRecord, command: CaseCommand) -> None:
+    """Raises NotAllowed unless the role may give the command, and a unit on this case.
+
+    A unit acts where it is the lead, or hands over as the desk. The street of the place may
+    verify as well, and the owner proposed in a return may agree to it, not deny it. Nobody
+    verifies what they handled. A dispatcher is the grid centre: where that is accused, the
+    supervisor (督查) gives the dispatcher's commands.
+    """
+    name, who = COMMAND_NAMES[command.command], WHO[command.command]
+    if case.accused_unit == GRID_CENTRE and Role.DISPATCHER in who:
+        if command.role is Role.DISPATCHER:
+            raise NotAllowed("centre-accused", f"被投诉的是区网格化管理中心，由督查{name}")
+        who |= {Role.SUPERVISOR}
+    if command.role not in who:
+        raise NotAllowed("role-not-allowed", f"您的角色无权{name}")
+    if command.role is Role.UNIT and command.unit not in _acting_units(case, command.command):
+        raise NotAllowed("unit-not-allowed", f"本单位无权对此工单{name}")
+    denies = command.command is Command.RULE_RETURN and command.approve is False
+    if denies and command.role is Role.UNIT:
+        raise NotAllowed("only-centre-denies", "不同意接收的，由区网格化管理中心裁定")
+    if command.command is Command.VERIFY and command.actor == case.handler:
+        raise NotAllowed("verify-own-work", "现场核实须由承办人以外的人员进行")
+
+
+def clock_fired(case: CaseRecord, clock: Clock, calendar: Calendar, now: datetime) -> Decision:
+    """One step of one of the case's clocks. Raises ClockNotDue if no step of it is due."""
+    position = case.clocks.index(clock)
+    fired, step = clocks.fire(clock, now, calendar)
+    everything = (*case.clocks[:position], fired, *case.clocks[position + 1 :])
+    detail = {"clock": clock.kind.value, "owner": clock.owner, "due_at": clock.due_at.isoformat()}
+    concerned = (clock.owner,) if clock.kind in WAITS else units_of(case)
+    facts = tuple(Fact(fact, concerned, detail=detail) for fact in _FACTS_OF_STEP[step])
+    flags = case.flags | _FLAGS_OF_STEP[step]
+    return settle(replace(case, clocks=everything, flags=flags), facts)
+
+
+def _acting_units(case: CaseRecord, command: Command) -> frozenset[str | None]:
+    match command:
+        case Command.VERIFY:
+            units = {case.lead_unit, case.place.street} - {case.accused_unit}
+        case Command.RULE_RETURN:
+            units = {case.proposed_owner}
+        case Command.HAND_OVER:
+            units = {case.desk} - {case.accused_unit}
+        case _:
+            units = {case.lead_unit}
+    return frozenset(units - {None})

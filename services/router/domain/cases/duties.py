@@ -1,0 +1,84 @@
+"""Who has to do something about a case now: what each unit's queue shows of it.
+
+The lead has it until it has replied; then whoever verifies, the lead by another person or
+the street of the place. While nobody leads, a desk decides or asks. Assisting units see
+live danger at once; ordinary tickets reach them by a whistle. A supervised case also
+stands before the grid centre, an escalated one before who stands for the district's
+leaders (handbook section 4). The accused unit never sees it (section 3).
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from types import MappingProxyType
+from typing import Final
+
+from services.router.domain.cases.records import CaseRecord
+from services.router.domain.cases.states import Flag, Role
+from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE, not_accused
+from shared.events import CaseState, is_emergency
+
+
+class Duty(StrEnum):
+    """What a unit is to do: lead, assist, verify, decide at a desk, rule, or supervise."""
+
+    LEAD = "lead"
+    ASSIST = "assist"
+    VERIFY = "verify"
+    DESK = "desk"
+    RULE = "rule"
+    SUPERVISE = "supervise"
+
+
+_S = CaseState
+AT_WORK: Final = frozenset(
+    {_S.DISPATCHED, _S.RETURN_REQUESTED, _S.ACCEPTED, _S.IN_PROGRESS, _S.EXTENSION_REQUESTED}
+    | {_S.SUSPENDED}
+)
+AT_A_DESK: Final = frozenset({_S.MANUAL_DISPATCH, _S.AWAITING_INFO, _S.REDIRECTED_OUT})
+TO_BE_RULED: Final = frozenset({_S.RETURN_REQUESTED, _S.EXTENSION_REQUESTED})
+
+
+def duties(case: CaseRecord) -> Mapping[str, Duty]:
+    """The units that have something to do, and what; the first of several duties counts."""
+    due: list[tuple[str | None, Duty]] = []
+    centre = not_accused(GRID_CENTRE, case.accused_unit)
+    if case.state in AT_WORK:
+        due.append((case.lead_unit, Duty.LEAD))
+        if case.state in TO_BE_RULED:
+            due.append((centre, Duty.RULE))
+        if case.state is _S.RETURN_REQUESTED:
+            due.append((case.proposed_owner, Duty.RULE))
+        if is_emergency(case.priority):
+            due.extend((unit, Duty.ASSIST) for unit in case.assist_units)
+    if case.state in AT_A_DESK:
+        due.append((case.desk, Duty.DESK))
+    if case.state is _S.REPLIED:
+        due.append((case.lead_unit, Duty.VERIFY))
+        due.append((case.place.street, Duty.VERIFY))
+    if Flag.SUPERVISED in case.flags and case.state is not _S.CLOSED:
+        due.append((centre, Duty.SUPERVISE))
+    if Flag.ESCALATED in case.flags and case.state is not _S.CLOSED:
+        leaders = DUTY_ROOM if is_emergency(case.priority) else DISTRICT_OFFICE
+        due.append((not_accused(leaders, case.accused_unit), Duty.SUPERVISE))
+    found: dict[str, Duty] = {}
+    for unit, duty in due:
+        if unit is not None and unit != case.accused_unit:
+            found.setdefault(unit, duty)
+    return MappingProxyType(found)
+
+
+def may_see(case: CaseRecord, unit: str | None) -> bool:
+    """Whether a unit may look at a case: it leads, assists or has something to do with it."""
+    if unit is None or unit == case.accused_unit:
+        return False
+    return unit == case.lead_unit or unit in case.assist_units or unit in duties(case)
+
+
+def may_read(case: CaseRecord, role: Role, unit: str | None) -> bool:
+    """Whether somebody may look at a case; a dispatcher is the grid centre, accused or not."""
+    return may_see(case, unit) if role is Role.UNIT else is_above(role, case.accused_unit)
+
+
+def is_above(role: Role, accused_unit: str | None) -> bool:
+    """Whether a role is not itself complained about: a dispatcher is the grid centre."""
+    return role is not Role.DISPATCHER or accused_unit != GRID_CENTRE

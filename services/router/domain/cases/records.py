@@ -1,0 +1,237 @@
+"""What a case is, what can be asked of it, and how it answers or refuses."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from enum import StrEnum
+
+from services.router.domain.cases.states import Command, Role
+from services.router.domain.clocks import Clock
+from shared.calendar import Calendar, Limit
+from shared.events import (
+    CaseFact,
+    CaseState,
+    Category,
+    ClockKind,
+    Demand,
+    Disposition,
+    Place,
+    Priority,
+    SplitTicket,
+    WhistleKind,
+)
+
+Limits = tuple[tuple[ClockKind, Limit], ...]
+
+
+class Wait(StrEnum):
+    """What a case waits for between the unit's clocks and the citizen's.
+
+    A return is ruled for the first time or as a dispute (handbook section 3); `review` is
+    the longest a case may be suspended (挂账).
+    """
+
+    DECIDE = "decide"
+    HAND_OVER = "hand_over"
+    RULE_RETURN = "rule_return"
+    RULE_DISPUTE = "rule_dispute"
+    RULE_EXTENSION = "rule_extension"
+    REVIEW = "review"
+    VERIFY = "verify"
+    VERIFY_EMERGENCY = "verify_emergency"
+    CALL_BACK = "call_back"
+
+
+Waits = tuple[tuple[Wait, Limit], ...]
+
+
+class Refused(Exception):
+    """A command that is not carried out; `sentence` says why to the person who gave it.
+
+    `slug` is the stable name of the reason.
+    """
+
+    def __init__(self, slug: str, sentence: str) -> None:
+        super().__init__(sentence)
+        self.slug = slug
+        self.sentence = sentence
+
+
+class NotAllowed(Refused):
+    """The role or the unit may not do this."""
+
+
+class StaleVersion(Refused):
+    """The person looked at an older version of the case."""
+
+
+class WrongState(Refused):
+    """The case's state does not know the command."""
+
+
+class MissingField(Refused):
+    """A field the command needs is empty."""
+
+
+class InvalidField(Refused):
+    """A field names something the command cannot take."""
+
+
+class LimitExceeded(Refused):
+    """The rules allow this only so often, so late or so urgent."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaseRecord:
+    """A case as it stands; `clocks` holds every clock it ever had, oldest first.
+
+    `round` counts second handlings. `returned_by` are the units that asked to return it,
+    `proposed_owner` the unit named by a return that is not ruled yet. `handler` is the
+    subject who last accepted or replied. `designated` by a ruling on a second dispute:
+    cannot be returned. `plan` and `review_on` belong to a suspended case (挂账).
+    `reasons` explain the routing. `demands`, `parent`, `children`, `incident`, `merged_into`
+    and `suggested_whistle` are those of the published Case. `desk` is the unit that decides
+    or asks while no lead has the case.
+    """
+
+    number: str
+    version: int
+    ticket_version: int
+    round: int
+    state: CaseState
+    disposition: Disposition
+    priority: Priority
+    leaf: str
+    category: Category
+    place: Place
+    lead_unit: str | None
+    assist_units: tuple[str, ...]
+    accused_unit: str | None
+    confidential: bool
+    flags: frozenset[str]
+    reasons: tuple[str, ...]
+    policy_version: str
+    calendar_version: str
+    clocks: tuple[Clock, ...] = ()
+    dispatched_at: datetime | None = None
+    handler: str | None = None
+    returned_by: tuple[str, ...] = ()
+    proposed_owner: str | None = None
+    designated: bool = False
+    extension_asked: bool = False
+    plan: str = ""
+    review_on: date | None = None
+    desk: str | None = None
+    demands: tuple[Demand, ...] = ()
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    incident: str | None = None
+    merged_into: str | None = None
+    suggested_whistle: WhistleKind | None = None
+
+    @property
+    def returns(self) -> int:
+        """How many returns were asked for: the second is a second dispute."""
+        return len(self.returned_by)
+
+
+@dataclass(frozen=True, slots=True)
+class Routing:
+    """What the router makes of a ticket: who does it, in what time, and why.
+
+    `lead_unit` where it is dispatched, else `desk`: the unit that decides or asks. `waits`
+    is how long the case may then wait for each of the others.
+    """
+
+    disposition: Disposition
+    priority: Priority
+    leaf: str
+    category: Category
+    place: Place
+    limits: Limits
+    waits: Waits
+    lead_unit: str | None = None
+    desk: str | None = None
+    assist_units: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()
+    reasons: tuple[str, ...] = ()
+    demands: tuple[Demand, ...] = ()
+    suggested_whistle: WhistleKind | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the policy in force holds for a case and the command given.
+
+    `limits` are those of the leaf and priority the case will have after the command;
+    `units` are the units a case may be dispatched to; `waits` is as in a Routing.
+    """
+
+    policy_version: str
+    limits: Limits
+    extension: Limit
+    units: frozenset[str]
+    waits: Waits
+
+
+@dataclass(frozen=True, slots=True)
+class CaseCommand:
+    """A command and who gives it: `actor`, `role` and `unit` are those of the token.
+
+    `version` is the version of the case the person saw; None does not check it.
+    `approve` rules a request, and None verifies. `reason_code` is a return's reason or a
+    closing call-back's outcome. `ticket_version` and `routing` come with a supplement:
+    the ticket as it now reads, routed anew.
+    """
+
+    command: Command
+    actor: str
+    role: Role
+    unit: str | None = None
+    version: int | None = None
+    note: str = ""
+    approve: bool | None = None
+    reason_code: str = ""
+    basis: str = ""
+    proposed_owner: str | None = None
+    plan: str = ""
+    review_date: date | None = None
+    lead_unit: str | None = None
+    assist_units: tuple[str, ...] | None = None
+    leaf: str | None = None
+    priority: Priority | None = None
+    ticket_version: int | None = None
+    routing: Routing | None = None
+    demands: tuple[Demand, ...] = ()
+    merged_into: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that happened; `units` are the units whose work it changes."""
+
+    fact: CaseFact
+    units: tuple[str, ...] = ()
+    note: str = ""
+    detail: Mapping[str, str] = field(default_factory=dict)
+    split: tuple[SplitTicket, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The case after a command or a clock, one version on, and the facts in their order."""
+
+    record: CaseRecord
+    facts: tuple[Fact, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """What a command is decided under."""
+
+    terms: Terms
+    calendar: Calendar
+    now: datetime
+
+
+Outcome = tuple[CaseRecord, tuple[Fact, ...]]

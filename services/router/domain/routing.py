@@ -1,0 +1,223 @@
+"""From a classification to a routing: place, responsibility, flags, limits in one decision."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from datetime import date, datetime
+from typing import Final
+
+from services.router.domain import responsibility
+from services.router.domain.cases.records import CaseRecord, Routing, Terms
+from services.router.domain.cases.states import Flag
+from services.router.domain.places.names import normalised
+from services.router.domain.places.resolver import names_unregistered, resolve
+from services.router.domain.policy import REPEAT, Policy, flags_said
+from services.router.domain.whistles.suggestion import Situation, Suggestion, suggest
+from shared.calendar import SHANGHAI, Calendar, parse_limit
+from shared.events import (
+    Category,
+    Certainty,
+    Classification,
+    Demand,
+    Disposition,
+    Location,
+    Place,
+    Priority,
+    Regime,
+    Ticket,
+)
+from shared.protection import EARLIER_TICKETS, USUAL_STREET
+from shared.taxonomy import load_taxonomy
+
+EXTENSION: Final = parse_limit("5wd")
+"""By how much a granted extension moves the deadline: proposal, handbook section 4."""
+
+CALLED_OUT: Final = (Disposition.DISPATCH, Disposition.TRANSFER_EMERGENCY)
+
+FROM_PARENT: Final = "沿用主单地点"
+
+ASKED_WHERE: Final = (Disposition.AWAITING_INFO, Certainty.UNKNOWN)
+"""The caller is asked for a place of which nothing is known: only then a hint may guide."""
+REPEATED: Final = 2
+"""So many earlier tickets of one caller make the next a repeat (重复来电): proposal."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What a router decides by: the policy and the working calendar it has loaded."""
+
+    policy: Policy
+    calendar: Calendar
+
+
+@dataclass(frozen=True, slots=True)
+class Matter:
+    """What is to be routed.
+
+    `demands` are the demands of a call that may hold several; `fallback` is the place of
+    the ticket this one was split off, for words that name none. `earlier` and `usual_street`
+    are the caller's history: told to people, never decided by.
+    """
+
+    text: str
+    address: str | None
+    location: Location | None
+    leaf: str
+    priority: Priority
+    accused_unit: str | None
+    abstained: bool
+    demands: tuple[Demand, ...] = ()
+    fallback: Place | None = None
+    earlier: tuple[str, ...] = ()
+    usual_street: str | None = None
+
+
+def matter_of(classification: Classification, fallback: Place | None = None) -> Matter:
+    """The matter of a classified ticket."""
+    matter = matter_of_ticket(classification.ticket, classification.leaf, classification.priority)
+    return replace(
+        matter,
+        abstained=classification.abstained,
+        demands=classification.demands,
+        fallback=fallback,
+    )
+
+
+def matter_of_ticket(
+    ticket: Ticket, leaf: str, priority: Priority, fallback: Place | None = None
+) -> Matter:
+    """The matter of a ticket whose leaf is settled; a title may name the place too."""
+    text = ticket.text if ticket.title is None else f"{ticket.title}\n{ticket.text}"
+    return Matter(
+        text=text,
+        address=ticket.address,
+        location=ticket.location,
+        leaf=leaf,
+        priority=priority,
+        accused_unit=ticket.accused_unit,
+        abstained=False,
+        fallback=fallback,
+        earlier=ticket.earlier,
+        usual_street=ticket.usual_street,
+    )
+
+
+def locate(policy: Policy, matter: Matter) -> Place:
+    """Where the matter is: by its own words, or where they name no place by its fallback."""
+    place = resolve(
+        policy.gazetteer, matter.text, matter.address, matter.location, policy.boundaries
+    )
+    silent = place.certainty is Certainty.UNKNOWN and not names_unregistered(place)
+    if matter.fallback is None or not silent:
+        return place
+    reasons = tuple(dict.fromkeys((*matter.fallback.reasons, FROM_PARENT)))
+    return matter.fallback.model_copy(update={"reasons": reasons})
+
+
+def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
+    """What to do with a matter under the policy valid at `at`. Raises PolicyError."""
+    place = locate(policy, matter)
+    decided = responsibility.decide(
+        policy,
+        leaf=matter.leaf,
+        priority=matter.priority,
+        place=place,
+        accused_unit=matter.accused_unit,
+        abstained=matter.abstained,
+        at=at,
+    )
+    called = decided.disposition in CALLED_OUT
+    said = dict(flags_said(policy.flag_words, normalised(matter.text)))
+    demands = matter.demands if len({demand.leaf for demand in matter.demands}) > 1 else ()
+    split = {Flag.SPLIT_PROPOSED: _splits(demands)} if demands else {}
+    flags = frozenset((*decided.flags, *said, *split))
+    whistle = _suggested(policy, decided, matter.priority, place, flags)
+    unplaced = (decided.disposition, place.certainty) == ASKED_WHERE
+    # No whistle is suggested for it: the other tickets need not be about this matter.
+    repeated = {REPEAT: _repeats(matter.earlier)} if len(matter.earlier) >= REPEATED else {}
+    return Routing(
+        disposition=decided.disposition,
+        priority=matter.priority,
+        leaf=matter.leaf,
+        category=category_of(matter.leaf),
+        place=place,
+        limits=decided.limits,
+        waits=policy.waits,
+        lead_unit=decided.lead_unit if called else None,
+        desk=None if called else decided.lead_unit,
+        assist_units=decided.assist_units,
+        flags=flags.union(repeated),
+        reasons=(
+            *decided.reasons,
+            *(_usual_street(policy, matter) if unplaced else ()),
+            *split.values(),
+            *said.values(),
+            *repeated.values(),
+            *((whistle.reason,) if whistle else ()),
+        ),
+        demands=demands,
+        suggested_whistle=whistle.kind if whistle else None,
+    )
+
+
+def _splits(demands: Sequence[Demand]) -> str:
+    names = dict.fromkeys(load_taxonomy()[demand.leaf].name for demand in demands)
+    return f"一次来电有{len(demands)}项诉求（{'、'.join(names)}），建议分单"
+
+
+def _repeats(earlier: Sequence[str]) -> str:
+    return f"{EARLIER_TICKETS}{len(earlier)}件工单：{'、'.join(earlier)}"
+
+
+def _usual_street(policy: Policy, matter: Matter) -> tuple[str, ...]:
+    """Where to ask first; nothing where no such street is known."""
+    street = policy.gazetteer.street_names.get(matter.usual_street or "")
+    return (f"{USUAL_STREET}{street}，仅供参考，请核实地点",) if street else ()
+
+
+def _suggested(
+    policy: Policy,
+    decided: responsibility.Routing,
+    priority: Priority,
+    place: Place,
+    flags: frozenset[str],
+) -> Suggestion | None:
+    """The whistle to suggest for what is the district's to handle."""
+    elsewhere = place.certainty is Certainty.OUTSIDE
+    if elsewhere or decided.disposition is Disposition.REDIRECT_OUT:
+        return None
+    streets = policy.gazetteer.street_names
+    departments = [unit for unit in decided.assist_units if unit not in streets]
+    return suggest(Situation(priority, flags, decided.lead_unit in streets, len(departments)))
+
+
+def category_of(leaf: str) -> Category:
+    """A leaf's category. Raises KeyError for a leaf the taxonomy does not have."""
+    return load_taxonomy()[leaf].category
+
+
+def terms_for(
+    rules: Rules, leaf: str, priority: Priority, now: datetime, regime: Regime | None = None
+) -> Terms:
+    """The policy in force for a case that has, after a command, this leaf and priority.
+
+    `regime` is that of its place.
+    """
+    day = now.astimezone(SHANGHAI).date()
+    limits = rules.policy.limits(rules.policy.responsible(leaf, day, regime), priority)
+    return Terms(
+        policy_version=rules.policy.version,
+        limits=limits,
+        extension=EXTENSION,
+        units=valid_units(rules.policy, day),
+        waits=rules.policy.waits,
+    )
+
+
+def valid_units(policy: Policy, day: date) -> frozenset[str]:
+    """The units that exist on a day."""
+    return frozenset(unit.slug for unit in policy.units.values() if unit.holds(day))
+
+
+def same_terms(rules: Rules, case: CaseRecord, now: datetime) -> Terms:
+    """The policy in force for a case as it is."""
+    return terms_for(rules, case.leaf, case.priority, now, case.place.regime)

@@ -1,0 +1,310 @@
+"""What each command does to a whistle once it is known to be allowed from its state.
+
+Every function here takes the whistle, its case, the order and its setting, and gives the
+changed whistle and the facts; it raises Refused where a rule beyond the table forbids.
+Source of the rules: handbook section 2.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import Final
+
+from services.router.domain.cases.records import (
+    CaseRecord,
+    InvalidField,
+    LimitExceeded,
+    MissingField,
+    WrongState,
+)
+from services.router.domain.cases.states import Role
+from services.router.domain.whistles.clocks import (
+    cancel_clocks,
+    restart_handling,
+    start_clock,
+    start_unit_clocks,
+    stop_clocks,
+    was_in_time,
+)
+from services.router.domain.whistles.records import (
+    CalledUnit,
+    Happened,
+    WhistleOrder,
+    WhistleRecord,
+    WhistleSetting,
+)
+from services.router.domain.whistles.states import SUMMONS_FIELD_NAMES, WhistleCommand
+from services.router.domain.whistles.summons import (
+    CENTRES,
+    centre_for,
+    check_summons,
+    missing_fields,
+    units_of,
+)
+from shared.events import (
+    ClockKind,
+    StreetScore,
+    UnitScore,
+    WhistleFact,
+    WhistleKind,
+    WhistleState,
+)
+
+WhistleOutcome = tuple[WhistleRecord, tuple[Happened, ...]]
+Handler = Callable[[WhistleRecord, CaseRecord, WhistleOrder, WhistleSetting], WhistleOutcome]
+
+
+def start_check(whistle: WhistleRecord, setting: WhistleSetting) -> WhistleRecord:
+    """The grid centre has it to check: danger as soon as it is blown, all else once signed."""
+    centre = centre_for(whistle.accused_unit)
+    return start_clock(whistle, ClockKind.CHECK, centre, setting.terms.check, setting)
+
+
+def send_out(whistle: WhistleRecord, setting: WhistleSetting) -> WhistleRecord:
+    """The whistle calls its units: each has its clocks from now."""
+    called = tuple(replace(unit, called_at=setting.now) for unit in whistle.units)
+    whistle = replace(whistle, state=WhistleState.DISPATCHED, units=called)
+    return start_unit_clocks(whistle, setting)
+
+
+def _amend(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """The street says it anew, and what was signed before has to be signed again."""
+    summons = order.summons or whistle.summons
+    if summons.kind is not whistle.summons.kind:
+        raise InvalidField("kind-fixed", "补正不能更改哨的类别，请另行吹哨")
+    check_summons(case, whistle.street, summons, setting.units)
+    amended = replace(
+        whistle,
+        state=WhistleState.PROPOSED,
+        summons=summons,
+        units=units_of(summons),
+        signer=None,
+        signer_title="",
+        signed_at=None,
+        missing=(),
+    )
+    if whistle.state is WhistleState.REJECTED:
+        amended = start_clock(amended, ClockKind.SIGN, whistle.street, setting.terms.sign, setting)
+    return amended, _stated(WhistleFact.AMENDED, order)
+
+
+def _sign(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """签发; of an emergency that was sent out on the spoken word, the written record."""
+    signers = setting.terms.signers
+    if order.signer_title and order.signer_title not in signers:
+        raise InvalidField("signer-not-entitled", f"此类哨由{'、'.join(signers)}签发")
+    if whistle.signed_at is not None:
+        raise WrongState("already-signed", "此哨已签发")
+    signed = replace(
+        stop_clocks(whistle, (ClockKind.SIGN,), setting.now),
+        signer=order.actor,
+        signer_title=order.signer_title or signers[0],
+        signed_at=setting.now,
+    )
+    if whistle.state is WhistleState.PROPOSED:
+        if whistle.summons.kind is not WhistleKind.EMERGENCY:
+            signed = start_check(signed, setting)
+        signed = replace(signed, state=WhistleState.SIGNED)
+    return signed, _stated(WhistleFact.SIGNED, order)
+
+
+def _dispatch(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """The grid centre calls the units; danger does not wait for the signature."""
+    emergency = whistle.summons.kind is WhistleKind.EMERGENCY
+    if whistle.signed_at is None and not emergency:
+        raise WrongState("sign-first", "此哨尚未签发，不能派哨")
+    missing = missing_fields(whistle.summons, setting.terms)
+    if missing and not emergency:
+        named = "、".join(SUMMONS_FIELD_NAMES[name] for name in missing)
+        raise MissingField("summons-incomplete", f"缺少必填内容（{named}），应退回补正")
+    checked = stop_clocks(whistle, (ClockKind.CHECK,), setting.now)
+    return send_out(checked, setting), _stated(WhistleFact.DISPATCHED, order)
+
+
+def _reject(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """The grid centre rejects for mandatory fields that are empty and for nothing else."""
+    if whistle.summons.kind is WhistleKind.EMERGENCY:
+        raise LimitExceeded("no-veto", "应急处置哨不得退回，须立即派哨")
+    empty = missing_fields(whistle.summons, setting.terms)
+    if not empty:
+        raise LimitExceeded("nothing-missing", "必填内容齐全，不得退回")
+    if not set(empty).issuperset(order.missing):
+        raise InvalidField("not-missing", "所列内容不是空缺的必填内容")
+    missing = order.missing or empty
+    rejected = replace(
+        stop_clocks(whistle, (ClockKind.CHECK,), setting.now),
+        state=WhistleState.REJECTED,
+        missing=missing,
+    )
+    detail = {"missing": ",".join(missing)}
+    return rejected, _stated(WhistleFact.REJECTED, order, detail=detail)
+
+
+def _acknowledge(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    own = _called(whistle, order.unit)
+    if own.acknowledged_at is not None:
+        raise WrongState("already-acknowledged", "本单位已应哨")
+    whistle = stop_clocks(whistle, (ClockKind.ACKNOWLEDGE,), setting.now, unit=own.unit)
+    own = replace(own, acknowledged_at=setting.now, note=order.note or own.note)
+    return _with(whistle, own), _stated(WhistleFact.ACKNOWLEDGED, order, own.unit)
+
+
+def _arrive(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """Whoever is there has heard the whistle."""
+    own = _called(whistle, order.unit)
+    if own.arrived_at is not None:
+        raise WrongState("already-arrived", "本单位已报到")
+    kinds = (ClockKind.ACKNOWLEDGE, ClockKind.ARRIVE)
+    whistle = stop_clocks(whistle, kinds, setting.now, unit=own.unit)
+    own = replace(
+        own,
+        acknowledged_at=own.acknowledged_at or setting.now,
+        arrived_at=setting.now,
+        note=order.note or own.note,
+    )
+    return _with(whistle, own), _stated(WhistleFact.ARRIVED, order, own.unit)
+
+
+def _handle(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """A unit has done its part; the lead owns the reply, so it has to say what was done."""
+    own = _called(whistle, order.unit)
+    if own.handled_at is not None:
+        raise WrongState("already-handled", "本单位已反馈处置结果")
+    if own.arrived_at is None:
+        raise WrongState("arrive-first", "请先到场报到，再反馈处置结果")
+    if own.lead and not order.note.strip():
+        raise MissingField("missing-field", "主办单位请填写处置结果")
+    own = replace(own, handled_at=setting.now, handler=order.actor, note=order.note or own.note)
+    whistle = stop_clocks(whistle, (ClockKind.HANDLE,), setting.now, unit=own.unit)
+    whistle = _with(whistle, own)
+    if whistle.state is WhistleState.DISPATCHED and _is_handled(whistle):
+        whistle = replace(whistle, state=WhistleState.HANDLED)
+        street, kind = whistle.street, ClockKind.VERIFY
+        whistle = start_clock(whistle, kind, street, setting.confirm, setting)
+    return whistle, _stated(WhistleFact.HANDLED, order, own.unit)
+
+
+def _confirm(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """On site: it is done, or the lead's (or another unit's) handling is open again."""
+    concerned = _called(whistle, order.concerns or whistle.lead.unit)
+    whistle = stop_clocks(whistle, (ClockKind.VERIFY,), setting.now)
+    if order.approve is not False:
+        confirmed = replace(whistle, state=WhistleState.CONFIRMED)
+        return confirmed, _stated(WhistleFact.CONFIRMED, order)
+    if concerned.handled_at is None:
+        raise WrongState("not-handled", "该单位尚未反馈处置结果")
+    reopened = _with(whistle, replace(concerned, handled_at=None))
+    reopened = restart_handling(reopened, concerned.unit, setting.now, setting.calendar)
+    reopened = replace(reopened, state=WhistleState.DISPATCHED)
+    return reopened, _stated(WhistleFact.NOT_CONFIRMED, order, concerned.unit)
+
+
+def _score(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """双考核: the street scores each unit, the grid centre scores the street, each once.
+
+    A street that names no unit scores all it has called and not scored yet.
+    """
+    if order.concerns is None and order.role is not Role.UNIT and whistle.street not in CENTRES:
+        return _score_street(whistle, order, setting)
+    if order.concerns is None:
+        scored = [unit for unit in whistle.units if unit.called_at and unit.score is None]
+    else:
+        scored = [_called(whistle, order.concerns)]
+    if not scored or scored[0].score is not None:
+        raise WrongState("already-scored", "已评价过该单位")
+    if scored[0].called_at is None:
+        raise WrongState("never-called", "此哨未派出，不能评价该单位")
+    facts: tuple[Happened, ...] = ()
+    for called in scored:
+        in_time = was_in_time(whistle, called.unit, setting.now)
+        score = UnitScore(
+            in_time=in_time if order.in_time is None else order.in_time,
+            right_person=order.right_person is not False,
+            solved=order.solved is not False,
+            note=order.note,
+        )
+        whistle = _with(whistle, replace(called, score=score))
+        facts += _stated(WhistleFact.SCORED, order, called.unit)
+    return whistle, facts
+
+
+def _score_street(
+    whistle: WhistleRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    if whistle.score is not None:
+        raise WrongState("already-scored", "已评价过该街道")
+    complete = not missing_fields(whistle.summons, setting.terms)
+    score = StreetScore(
+        necessary=order.necessary is not False,
+        complete=complete if order.complete is None else order.complete,
+        note=order.note,
+    )
+    return replace(whistle, score=score), _stated(WhistleFact.SCORED, order)
+
+
+def _close(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    closed = replace(cancel_clocks(whistle, setting.now), state=WhistleState.CLOSED)
+    return closed, _stated(WhistleFact.CLOSED, order)
+
+
+def _called(whistle: WhistleRecord, unit: str | None) -> CalledUnit:
+    called = whistle.called(unit)
+    if called is None:
+        raise InvalidField("unit-not-called", "此哨未呼叫该单位")
+    return called
+
+
+def _with(whistle: WhistleRecord, changed: CalledUnit) -> WhistleRecord:
+    units = (changed if unit.unit == changed.unit else unit for unit in whistle.units)
+    return replace(whistle, units=tuple(units))
+
+
+def _is_handled(whistle: WhistleRecord) -> bool:
+    """Whether the lead has handled and no unit has to do again what it once handled."""
+    again = (unit for unit in whistle.units if unit.handler is not None)
+    return whistle.lead.handled_at is not None and all(unit.handled_at for unit in again)
+
+
+def _stated(
+    fact: WhistleFact,
+    order: WhistleOrder,
+    concerns: str | None = None,
+    detail: Mapping[str, str] = MappingProxyType({}),
+) -> tuple[Happened, ...]:
+    return (Happened(fact, concerns, order.note, detail),)
+
+
+WHISTLE_HANDLERS: Final[Mapping[WhistleCommand, Handler]] = MappingProxyType(
+    {
+        WhistleCommand.AMEND: _amend,
+        WhistleCommand.SIGN: _sign,
+        WhistleCommand.DISPATCH: _dispatch,
+        WhistleCommand.REJECT: _reject,
+        WhistleCommand.ACKNOWLEDGE: _acknowledge,
+        WhistleCommand.ARRIVE: _arrive,
+        WhistleCommand.HANDLE: _handle,
+        WhistleCommand.CONFIRM: _confirm,
+        WhistleCommand.SCORE: _score,
+        WhistleCommand.CLOSE: _close,
+    }
+)

@@ -1,0 +1,78 @@
+"""What the router's routes share: the parts they work with, and how a refusal is answered."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Final, TypeVar
+
+from fastapi import Depends, Request
+
+from services.router.domain.cases.records import InvalidField, MissingField, NotAllowed, Refused
+from services.router.domain.routing import Rules
+from services.router.http.contract import LogEntry
+from services.router.storage.queues import QueueWatch
+from shared.auth import Principal, Role
+from shared.calendar import SHANGHAI
+from shared.database import Database
+from shared.events import Priority, Ticket
+from shared.problems import Problem
+from shared.protection import note_for_unit
+from shared.relay import Relay
+
+STATUS_OF_REFUSAL: Final[dict[type[Refused], int]] = {
+    NotAllowed: 403,
+    MissingField: 422,
+    InvalidField: 422,
+}
+"""Refusals that are not a conflict with the state of a case or whistle (409)."""
+
+WATCHERS: Final = (Role.DISPATCHER, Role.SUPERVISOR, Role.OPERATOR, Role.SYSTEM)
+"""Roles that see every case; a unit sees those it has to do with."""
+
+Entry = TypeVar("Entry", bound=LogEntry)
+
+
+@dataclass(frozen=True)
+class Centre:
+    """The parts that the router's routes work with."""
+
+    database: Database
+    rules: Rules
+    watch: QueueWatch
+    relay: Relay
+
+
+async def _centre(request: Request) -> Centre:
+    centre: Centre = request.app.state.parts
+    return centre
+
+
+Router = Annotated[Centre, Depends(_centre)]
+
+
+def refusal(refused: Refused) -> Problem:
+    """A refused command as a problem document."""
+    status = STATUS_OF_REFUSAL.get(type(refused), 409)
+    return Problem(status, refused.sentence, slug=refused.slug)
+
+
+def shown_log(
+    rows: Iterable[object],
+    entry: type[Entry],
+    ticket: Ticket,
+    priority: Priority,
+    caller: Principal,
+) -> list[Entry]:
+    """The log of a case or whistle as far as the caller may see it, with the times on the wall."""
+
+    def shown(row: object) -> Entry:
+        line = entry.model_validate(row, from_attributes=True)
+        note, detail = line.note, dict(line.detail)
+        if caller.role is Role.UNIT and line.unit is None:
+            note = note_for_unit(note, ticket, priority)
+        if "due_at" in detail:
+            due_at = datetime.fromisoformat(detail["due_at"])
+            detail["due_at"] = due_at.astimezone(SHANGHAI).isoformat()
+        return line.model_copy(update={"note": note, "detail": detail})
+
+    return [shown(row) for row in rows]

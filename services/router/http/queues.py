@@ -1,0 +1,118 @@
+"""The units over HTTP, and their queues by pull, by long poll and by stream."""
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import datetime
+from typing import Annotated, Final
+
+from fastapi import Depends, Path, Query, Request
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from services.router.domain.desks import GRID_CENTRE
+from services.router.domain.routing import valid_units
+from services.router.http.centre import Centre, Router
+from services.router.http.contract import QueuePage, UnitView
+from services.router.storage.queues import BadCursor, Page, position, read_queue
+from shared.auth import Principal, Role
+from shared.calendar import SHANGHAI
+from shared.events import QueueItem
+from shared.problems import Problem, not_found
+from shared.web import Caller, allow, api_router, local_times
+
+UnitName = Annotated[str, Path(max_length=60)]
+
+STREAM_LIMIT: Final = 100
+STREAM_WAIT_SECONDS: Final = 60.0
+"""How long the stream waits before it looks by itself; FastAPI keeps the connection alive."""
+
+
+async def _own_queue(unit: UnitName, request: Request, centre: Router) -> str:
+    """A unit reads its own queue; another's and an unknown one are the same 404."""
+    caller: Principal = request.state.caller
+    if unit not in centre.rules.policy.units:
+        raise not_found()
+    if caller.role is Role.UNIT and caller.unit != unit:
+        raise not_found()
+    return unit
+
+
+OwnQueue = Annotated[str, Depends(_own_queue)]
+
+
+async def _resume_after(
+    unit: OwnQueue, request: Request, after: Annotated[str | None, Query(max_length=100)] = None
+) -> str | None:
+    """Where a reader resumes: `Last-Event-ID` of a broken stream, or `after`."""
+    cursor = request.headers.get("last-event-id") or after or None
+    try:
+        position(unit, cursor)
+    except BadCursor:
+        raise Problem(422, "翻页游标不属于本单位队列", slug="bad-cursor") from None
+    return cursor
+
+
+Resume = Annotated[str | None, Depends(_resume_after)]
+
+router = api_router(tags=["queues"])
+
+
+@router.get("/units")
+@allow(*Role)
+def units(centre: Router, caller: Caller) -> list[UnitView]:
+    """The units that can be responsible today."""
+    policy = centre.rules.policy
+    valid = valid_units(policy, datetime.now(SHANGHAI).date())
+    return [
+        UnitView(slug=unit.slug, name=unit.name, kind=unit.kind, division_code=unit.division_code)
+        for unit in policy.units.values()
+        if unit.slug in valid
+    ]
+
+
+@router.get("/units/{unit}/queue")
+@allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
+async def queue(
+    unit: OwnQueue,
+    centre: Router,
+    caller: Caller,
+    after: Resume,
+    limit: Annotated[int, Query(ge=1, le=500)] = 100,
+    wait: Annotated[float, Query(ge=0, le=30)] = 0,
+) -> QueuePage:
+    """A unit's queue: open entries, or with a cursor what changed since.
+
+    With `wait` an empty answer is held back until something changes, up to that many seconds.
+    """
+    page = await _read(centre, unit, after, limit)
+    if not page.items and wait > 0:
+        page = (await centre.watch.following(unit, page.last, wait)).up_to(limit)
+    return local_times(QueuePage(unit=unit, items=_shown(page, caller), cursor=page.cursor))
+
+
+@router.get("/units/{unit}/queue/stream", response_class=EventSourceResponse)
+@allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
+async def queue_stream(
+    unit: OwnQueue, centre: Router, caller: Caller, after: Resume
+) -> AsyncIterator[ServerSentEvent]:
+    """The same queue as server-sent events; `Last-Event-ID` resumes where a reader stopped."""
+    page = await _read(centre, unit, after, STREAM_LIMIT)
+    while True:
+        for item in _shown(page, caller):
+            shown = local_times(item).model_dump_json()
+            yield ServerSentEvent(raw_data=shown, event="queue", id=f"{unit}:{item.seq}")
+        page = await centre.watch.following(unit, page.last, STREAM_WAIT_SECONDS)
+
+
+def _shown(page: Page, caller: Principal) -> Sequence[QueueItem]:
+    """The entries of a page without those the caller must not see: complaints about them."""
+    if caller.role is not Role.DISPATCHER:
+        return page.items
+    return [item for item in page.items if item.ticket.accused_unit != GRID_CENTRE]
+
+
+async def _read(centre: Centre, unit: str, cursor: str | None, limit: int) -> Page:
+    def read() -> Page:
+        with centre.database.reading() as reader:
+            return read_queue(reader, unit, cursor, limit)
+
+    return await run_in_threadpool(read)

@@ -1,1 +1,0 @@
-"""The units' queues: written last in a transaction, read by cursor, long poll and stream."""

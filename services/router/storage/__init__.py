@@ -1,0 +1,1 @@
+"""What the router keeps: tables, and records in and out of them."""

@@ -1,0 +1,135 @@
+"""Reading a unit's queue: what it has to do now, and everything that changes in it.
+
+Each ticket stands once in a queue, with the number of its last change. Without a cursor
+a reader gets what is open; with one, whatever changed since, closed entries included, so
+that a copy kept elsewhere stays true.
+"""
+
+import asyncio
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+from typing import Final
+
+from sqlalchemy import Text, cast, text
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import col, select
+from starlette.concurrency import run_in_threadpool
+
+from services.router.storage.tables import QueueRow
+from shared.database import Database, Reader
+from shared.events import QueueItem
+
+WATCH_SECONDS: Final = 0.05
+FOLLOWING: Final = text(
+    "SELECT w.unit, w.seen, e.item FROM unnest(CAST(:units AS text[]), CAST(:seen AS bigint[]))"
+    " AS w (unit, seen) CROSS JOIN LATERAL (SELECT seq, CAST(item AS text) AS item"
+    " FROM queue_entry WHERE unit = w.unit AND seq > w.seen ORDER BY seq LIMIT 100) e"
+    " ORDER BY w.unit, w.seen, e.seq"
+)
+
+Place = tuple[str, int]
+"""A unit's queue, and the number a reader has seen of it."""
+
+
+class BadCursor(ValueError):
+    """A cursor that this unit's queue has not given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Entries of a unit's queue, oldest change first; `last` is the number read up to."""
+
+    unit: str
+    items: Sequence[QueueItem]
+    last: int
+
+    @property
+    def cursor(self) -> str:
+        """Asks for what comes after this page."""
+        return f"{self.unit}:{self.last}"
+
+    def up_to(self, limit: int) -> "Page":
+        """The first `limit` entries."""
+        if len(self.items) <= limit:
+            return self
+        return Page(self.unit, self.items[:limit], self.items[limit - 1].seq)
+
+
+def read_queue(reader: Reader, unit: str, cursor: str | None, limit: int) -> Page:
+    """A page of a unit's queue. Raises BadCursor."""
+    after = position(unit, cursor)
+    query = select(cast(col(QueueRow.item), Text)).where(
+        QueueRow.unit == unit, col(QueueRow.seq) > after
+    )
+    if cursor is None:
+        query = query.where(col(QueueRow.open))
+    found = reader.execute(query.order_by(col(QueueRow.seq)).limit(limit)).scalars()
+    items = [QueueItem.model_validate_json(item) for item in found]
+    last = items[-1].seq if items else after
+    if cursor is None and len(items) < limit:
+        last = max(last, last_seq(reader, unit))
+    return Page(unit, items, last)
+
+
+def last_seq(reader: Reader, unit: str) -> int:
+    """The number of the last change in a unit's queue."""
+    found = reader.execute(text("SELECT seq FROM unit_feed WHERE unit = :unit"), {"unit": unit})
+    return int(found.scalar() or 0)
+
+
+def position(unit: str, cursor: str | None) -> int:
+    """The number a cursor stands for, 0 without one. Raises BadCursor for another queue's."""
+    if cursor is None:
+        return 0
+    owner, _, seq = cursor.rpartition(":")
+    if owner != unit or not (seq.isascii() and seq.isdigit() and len(seq) <= 18):
+        raise BadCursor(cursor)
+    return int(seq)
+
+
+class QueueWatch:
+    """Reads on behalf of everybody who waits: one look and one query for all, however many."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._waiting: dict[asyncio.Future[Page], Place] = {}
+        self._task: asyncio.Task[None] | None = None
+
+    async def following(self, unit: str, seen: int, timeout: float) -> Page:
+        """What changes in a unit's queue past `seen`; an empty page after `timeout` seconds."""
+        answer: asyncio.Future[Page] = asyncio.get_running_loop().create_future()
+        self._waiting[answer] = (unit, seen)
+        if self._task is None or self._task.done():
+            self._task = asyncio.create_task(self._watch())
+        try:
+            return await asyncio.wait_for(answer, timeout)
+        except TimeoutError:
+            return Page(unit, (), seen)
+        finally:
+            del self._waiting[answer]
+
+    async def _watch(self) -> None:
+        while self._waiting:
+            try:
+                pages = await run_in_threadpool(self._read, set(self._waiting.values()))
+            except SQLAlchemyError:
+                pages = {}
+            for answer, place in self._waiting.items():
+                if place in pages and not answer.done():
+                    answer.set_result(pages[place])
+            await asyncio.sleep(WATCH_SECONDS)
+
+    def _read(self, places: Set[Place]) -> dict[Place, Page]:
+        """A page for each place whose unit has changed past it."""
+        with self._database.reading() as reader:
+            feeds = dict(reader.execute(text("SELECT unit, seq FROM unit_feed")).all())
+            behind = [place for place in places if feeds.get(place[0], 0) > place[1]]
+            if not behind:
+                return {}
+            rows = reader.execute(
+                FOLLOWING, {"units": [u for u, _ in behind], "seen": [s for _, s in behind]}
+            ).all()
+        found: dict[Place, list[QueueItem]] = {}
+        for unit, seen, item in rows:
+            found.setdefault((unit, seen), []).append(QueueItem.model_validate_json(item))
+        return {place: Page(place[0], items, items[-1].seq) for place, items in found.items()}
