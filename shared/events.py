@@ -282,12 +282,20 @@ class Demand(Payload):
     text: str
 
 
+class Danger(Payload):
+    """A danger (险情) heard in words: its kind, a slug of `shared/dangers.csv`, and the clause."""
+
+    kind: str
+    clause: str
+
+
 class Classification(Payload):
     """What a ticket is about, how urgent, who or what decided it, and why.
 
     `ticket` is carried along so that the router needs no second stream to act.
     With `abstained` the leaf is only the best guess and a person decides.
-    `decided_by` is `model`, `rule` or `person`.
+    `decided_by` is `model`, `rule` or `person`. `danger` is the worst danger that is
+    happening now, None where none is heard.
     """
 
     ticket: Ticket
@@ -299,10 +307,46 @@ class Classification(Payload):
     alternatives: tuple[Alternative, ...] = ()
     reasons: tuple[str, ...] = ()
     demands: tuple[Demand, ...] = ()
+    danger: Danger | None = None
     decided_by: str
     actor: str | None = None
     model_version: str
     decided_at: AwareDatetime
+
+
+class SaidIn(StrEnum):
+    """Where words about a ticket were said, beside the ticket itself."""
+
+    URGE = "urge"
+    CALLBACK = "callback"
+    CASE_NOTE = "case_note"
+    WHISTLE_NOTE = "whistle_note"
+
+
+class DangerHeard(Payload):
+    """Words said about a ticket later tell of danger: an urge, a call-back, somebody's note.
+
+    `actor` and `unit` are who said or wrote them, where it was not the caller.
+    """
+
+    number: str
+    danger: Danger
+    priority: Priority
+    said_in: SaidIn
+    actor: str | None = None
+    unit: str | None = None
+    said_at: AwareDatetime
+    model_version: str
+
+
+class PlaceCandidate(Payload):
+    """A place the words may mean: its street, what was matched, and how good the source is."""
+
+    street: str
+    community: str | None = None
+    name: str
+    source: str
+    confidence: str
 
 
 class Place(Payload):
@@ -310,6 +354,8 @@ class Place(Payload):
 
     `point` is an enclave point (飞地), `enclave` its class and `facility_owner` the unit
     that owns its pipes and roads; `regime` is the compound's, where the register knows it.
+    Where a place is not certain, `candidates` are what the words may mean, the likeliest
+    first, and `question` is what to ask the caller so that one of them remains.
     """
 
     district: str | None = None
@@ -321,6 +367,8 @@ class Place(Payload):
     facility_owner: str | None = None
     regime: Regime | None = None
     reasons: tuple[str, ...] = ()
+    candidates: tuple[PlaceCandidate, ...] = ()
+    question: str | None = None
 
 
 class ClockView(Payload):
@@ -554,6 +602,7 @@ TICKET_CLOSED: Final = "hotline.ticket.closed.v1"
 TICKET_REOPENED: Final = "hotline.ticket.reopened.v1"
 CLASSIFIED: Final = "hotline.classification.classified.v1"
 ABSTAINED: Final = "hotline.classification.abstained.v1"
+DANGER_HEARD: Final = "hotline.classification.danger_heard.v1"
 QUEUE_CHANGED: Final = "hotline.queue.changed.v1"
 DEAD_LETTERED: Final = "hotline.deadletter.parked.v1"
 
@@ -634,6 +683,7 @@ PAYLOADS: Final[Mapping[str, type[Payload]]] = {
     TICKET_REOPENED: TicketReopened,
     CLASSIFIED: Classification,
     ABSTAINED: Classification,
+    DANGER_HEARD: DangerHeard,
     QUEUE_CHANGED: QueueItem,
     DEAD_LETTERED: DeadLetter,
     **{fact.event_type: CaseEvent for fact in CaseFact},

@@ -19,7 +19,7 @@ from services.classifier.model import Model
 from services.classifier.tables import VerdictRow
 from shared.database import Reader
 from shared.events import Classification, Priority, is_emergency
-from shared.taxonomy import load_taxonomy
+from shared.taxonomy import every_leaf
 
 BATCH: Final = 500
 """Tickets in memory at once."""
@@ -101,7 +101,7 @@ def newest(reader: Reader, last: int) -> Iterator[Sequence[Classification]]:
 
 def render(found: Backtest, version: str) -> str:
     """The findings as a page for people."""
-    names = load_taxonomy()
+    names = every_leaf()
     moved = Share(sum(found.moved.values()), found.tickets)
     alike = Share(found.decided_alike, found.decided)
     lines = [

@@ -12,7 +12,7 @@ from services.classifier.measures import Share
 from shared.calendar import SHANGHAI
 from shared.database import Reader
 from shared.events import Category
-from shared.taxonomy import load_taxonomy
+from shared.taxonomy import every_leaf
 
 MOST_MOVED: Final = 20
 """How many moves from leaf to leaf are shown."""
@@ -61,7 +61,7 @@ class Agreement:
 def compare(reader: Reader, active: str, shadow: str) -> Agreement:
     """The agreement of two models on everything both have judged."""
     rows = reader.execute(PAIRS, {"active": active, "shadow": shadow}).all()
-    category = {slug: leaf.category for slug, leaf in load_taxonomy().items()}
+    category = {slug: leaf.category for slug, leaf in every_leaf().items()}
     tickets = sum(row.tickets for row in rows)
     total: Counter[str] = Counter()
     for row in rows:
@@ -107,7 +107,7 @@ def render(found: Agreement, active: str, shadow: str) -> str:
     """The agreement as a page for people."""
     if found.since is None or found.until is None:
         return f"影子 {shadow} 还没有和现用 {active} 一起判过工单"
-    names = load_taxonomy()
+    names = every_leaf()
     span = " 至 ".join(
         f"{at.astimezone(SHANGHAI):%Y-%m-%d %H:%M}" for at in (found.since, found.until)
     )

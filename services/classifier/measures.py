@@ -7,7 +7,7 @@ from math import sqrt
 from typing import Final
 
 from shared.events import Category, Priority, is_emergency
-from shared.taxonomy import load_taxonomy
+from shared.taxonomy import every_leaf
 
 WORST: Final = 10
 """How many confusions of leaves a report shows."""
@@ -147,7 +147,7 @@ def render(report: Report) -> str:
         row.ljust(10) + _row([str(report.confusion.get((row, column), 0)) for column in Category])
         for row in Category
     ]
-    names = load_taxonomy()
+    names = every_leaf()
     lines += ["", "最常混淆的事项（应为 → 判为）"]
     lines += [
         f"{n:4d}  {names[label].name} → {names[said].name}" for label, said, n in report.worst
@@ -156,7 +156,7 @@ def render(report: Report) -> str:
 
 
 def _category(leaf: str) -> Category:
-    return load_taxonomy()[leaf].category
+    return every_leaf()[leaf].category
 
 
 def _share(hits: Iterable[bool]) -> Share:

@@ -21,7 +21,7 @@ from services.router.domain.routing import Matter, matter_of_ticket, route
 from services.router.storage.tables import CaseRow
 from shared.database import Reader
 from shared.events import ClockKind, Disposition, Place, Priority, Ticket
-from shared.taxonomy import load_taxonomy
+from shared.taxonomy import every_leaf
 
 BATCH: Final = 500
 """Tickets in memory at once."""
@@ -187,7 +187,7 @@ class _Names:
 
     def __init__(self, in_force: Policy, changed: Policy) -> None:
         self._units = {**changed.units, **in_force.units}
-        self._leaves = load_taxonomy()
+        self._leaves = every_leaf()
 
     def leaf(self, slug: str) -> str:
         return self._leaves[slug].name

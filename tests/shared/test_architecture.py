@@ -22,8 +22,8 @@ FRAMEWORKS = {
     "httpx",
     "structlog",
 }
-PURE = ("events", "calendar", "protection", "redaction", "text")
-VOCABULARY = {f"shared.{name}" for name in (*PURE, "taxonomy")}
+PURE = ("events", "calendar", "folding", "protection", "redaction", "text")
+VOCABULARY = {f"shared.{name}" for name in (*PURE, "taxonomy", "dangers")}
 """What a domain module may know of the shared code: vocabulary, calendar, and what is pure."""
 DOMAIN = [
     "services.intake.tickets",

@@ -26,7 +26,7 @@ from shared.events import (
     Ticket,
 )
 from shared.protection import EARLIER_TICKETS, USUAL_STREET
-from shared.taxonomy import load_taxonomy
+from shared.taxonomy import every_leaf
 
 EXTENSION: Final = parse_limit("5wd")
 """By how much a granted extension moves the deadline: proposal, handbook section 4."""
@@ -160,7 +160,7 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
 
 
 def _splits(demands: Sequence[Demand]) -> str:
-    names = dict.fromkeys(load_taxonomy()[demand.leaf].name for demand in demands)
+    names = dict.fromkeys(every_leaf()[demand.leaf].name for demand in demands)
     return f"一次来电有{len(demands)}项诉求（{'、'.join(names)}），建议分单"
 
 
@@ -192,7 +192,7 @@ def _suggested(
 
 def category_of(leaf: str) -> Category:
     """A leaf's category. Raises KeyError for a leaf the taxonomy does not have."""
-    return load_taxonomy()[leaf].category
+    return every_leaf()[leaf].category
 
 
 def terms_for(

@@ -26,7 +26,7 @@ from services.router.policy.waits import load_waits
 from services.router.policy.whistle_kinds import load_whistle_kinds
 from shared.calendar import Limit
 from shared.events import ClockKind, Disposition, Priority, Regime
-from shared.taxonomy import load_taxonomy
+from shared.taxonomy import every_leaf
 
 POLICY_DIRECTORY: Final = Path(__file__).with_name("tables")
 RESPONSIBILITY: Final = (
@@ -73,7 +73,7 @@ def _responsibility(
     directory: Path, units: Mapping[str, Unit]
 ) -> Mapping[str, tuple[Responsibility, ...]]:
     """The rows of each leaf, those of a regime before the general ones."""
-    leaves = load_taxonomy()
+    leaves = every_leaf()
     found: dict[tuple[str, Regime | None], list[tuple[Row, Responsibility]]] = defaultdict(list)
     for row in read_table(directory / "responsibility.csv", RESPONSIBILITY):
         leaf = row.known("leaf", leaves, "事项")
