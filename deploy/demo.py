@@ -17,7 +17,7 @@ from deploy.demo_client import DemoError, Hotline
 from deploy.demo_table import Names, console, life, overview, totals
 from deploy.demo_tickets import SAMPLES, Sample
 from deploy.stack import Stack, StackError, settings_for
-from shared.auth import Role
+from shared.roles import Role
 from shared.settings import load_settings
 
 ARRIVAL_SECONDS: Final = 20.0

@@ -6,7 +6,8 @@ from typing import Any, Final
 
 import httpx2
 
-from shared.auth import Role, issue_token
+from shared.auth import issue_token
+from shared.roles import Role
 from shared.settings import Settings
 
 SERVICES: Final = ("intake", "classifier", "router")

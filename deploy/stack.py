@@ -31,8 +31,9 @@ from pydantic import SecretStr
 from deploy.ports import free_ports
 from services.classifier.home import classifier_home
 from services.classifier.model import load_or_train
-from shared.auth import Role, issue_token
+from shared.auth import issue_token
 from shared.postgres import server_url, stop_embedded
+from shared.roles import Role
 from shared.service import prepare
 from shared.settings import Settings
 

@@ -2,7 +2,8 @@
 
 import typer
 
-from shared.auth import Role, issue_token
+from shared.auth import issue_token
+from shared.roles import Role
 from shared.settings import load_settings
 
 

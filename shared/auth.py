@@ -1,21 +1,19 @@
 """Who is asking, and whether they may: bearer JWTs with `sub`, `role` and `unit`.
 
 Tokens are signed by the installation's own secret (HS256), or by an OpenID Connect
-issuer whose keys are fetched from its JWKS address (RS256, ES256). Roles are those of
-the hotline, not of a person: an operator takes calls, a unit works its queue, a
-dispatcher sits in the grid centre, a supervisor watches, and a system is a program.
+issuer whose keys are fetched from its JWKS address (RS256, ES256).
 """
 
 import re
 import time
 from collections import OrderedDict
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final, Protocol
 
 import jwt
 
 from shared.problems import Problem
+from shared.roles import Role
 from shared.secrets import local_secret
 from shared.settings import Settings
 
@@ -25,16 +23,6 @@ TOKEN_HOURS: Final = 12
 """A local token lives for one shift."""
 REMEMBERED_TOKENS: Final = 4096
 UNIT_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,40}")
-
-
-class Role(StrEnum):
-    """What a caller of the interface is."""
-
-    OPERATOR = "operator"
-    UNIT = "unit"
-    DISPATCHER = "dispatcher"
-    SUPERVISOR = "supervisor"
-    SYSTEM = "system"
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,11 +26,12 @@ from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import problems
-from shared.auth import Authority, Principal, Role
+from shared.auth import Authority, Principal
 from shared.calendar import SHANGHAI
 from shared.envelope import CURRENT_TRACE, new_trace
 from shared.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from shared.problems import Problem, not_found
+from shared.roles import Role
 
 MAX_BODY_BYTES: Final = 1_000_000
 TRACEPARENT: Final = re.compile(rb"00-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")

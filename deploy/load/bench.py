@@ -44,7 +44,7 @@ from deploy.stack import (
     own_postgres,
     settings_for,
 )
-from shared.auth import Role
+from shared.roles import Role
 from shared.settings import Settings
 
 LIMIT_SECONDS: Final = 270

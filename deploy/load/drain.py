@@ -10,7 +10,7 @@ import httpx2
 import psutil
 
 from deploy.stack import Stack
-from shared.auth import Role
+from shared.roles import Role
 
 MEGABYTE: Final = 1_000_000
 LEAST_PAUSE: Final = 0.05

@@ -26,13 +26,13 @@ from services.classifier.live import LiveModels
 from services.classifier.model import Model
 from services.classifier.reviews import cursor_of, position_of, waiting_reviews
 from services.classifier.tables import ReviewRow, VerdictRow
-from shared.auth import Role
 from shared.database import Database
 from shared.events import Category, Classification
 from shared.messaging import emit
 from shared.metrics import CLASSIFIED as CLASSIFIED_COUNT
 from shared.problems import Problem, not_found
 from shared.relay import Relay
+from shared.roles import Role
 from shared.taxonomy import Leaf, load_taxonomy
 from shared.web import Caller, RecordNumber, allow, api_router, local_times
 

@@ -40,12 +40,13 @@ from services.intake.tickets import (
 )
 from services.intake.vault import Sealed, Vault
 from services.intake.views import summary, view
-from shared.auth import Principal, Role
+from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Database, Reader, Writer
 from shared.metrics import CALLBACKS, CALLER_READS
 from shared.problems import Problem, not_found
 from shared.relay import Relay
+from shared.roles import Role
 from shared.text import Line
 from shared.web import Caller, RecordNumber, allow, api_router
 

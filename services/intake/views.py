@@ -12,11 +12,11 @@ from services.intake.contract import (
     TimelineEntry,
 )
 from services.intake.tables import TicketRow, TimelineRow
-from shared.auth import Role
 from shared.bodies import Point
 from shared.database import Reader
 from shared.events import TICKET_RECEIVED, Case, Channel, Kind, Payload, Priority, Ticket
 from shared.protection import case_for_unit, for_unit, is_protected, masked
+from shared.roles import Role
 from shared.web import local_times
 
 Part = TypeVar("Part", bound=Payload)

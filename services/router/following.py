@@ -6,10 +6,10 @@ from datetime import datetime
 import structlog
 from sqlalchemy import text
 
-from services.router.domain.cases.clocks import open_clock
-from services.router.domain.cases.records import CaseRecord, Refused, Wait
-from services.router.domain.cases.states import Role
+from services.router.domain.aggregate import open_clock
+from services.router.domain.cases.records import CaseRecord, Wait
 from services.router.domain.incidents.grouping import STORM
+from services.router.domain.refusals import Refused
 from services.router.domain.routing import Rules, valid_units
 from services.router.domain.whistles.deciding import (
     blow,
@@ -28,6 +28,7 @@ from services.router.storage.ledger import Entry, Ledger
 from shared.calendar import SHANGHAI
 from shared.database import Reader
 from shared.events import CaseState, ClockKind, WhistleKind, WhistleState, is_emergency
+from shared.roles import Role
 
 SOUNDING = text(
     "SELECT DISTINCT m.incident FROM incident_member m JOIN incident i ON i.number = m.incident"

@@ -9,9 +9,10 @@ from datetime import datetime
 
 from services.router.domain.cases.deciding import decide
 from services.router.domain.cases.groups import grouped, in_event
-from services.router.domain.cases.records import CaseCommand, CaseRecord, InvalidField, WrongState
-from services.router.domain.cases.states import TABLE, Command, Role
+from services.router.domain.cases.records import CaseCommand, CaseRecord
+from services.router.domain.cases.states import CASE_MACHINE, Command
 from services.router.domain.incidents.grouping import check_lead, check_merge, default_lead
+from services.router.domain.refusals import InvalidField, WrongState
 from services.router.domain.routing import Rules, same_terms
 from services.router.storage.incident_tables import IncidentRow, IncidentState, MemberState
 from services.router.storage.incidents import hold_together, locked, members_of, stand
@@ -19,6 +20,7 @@ from services.router.storage.ledger import Entry, Ledger
 from shared.database import Writer
 from shared.events import CaseState
 from shared.problems import not_found
+from shared.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +165,7 @@ def _lead(
 
 
 def _can_merge(case: CaseRecord) -> bool:
-    return (case.state, Command.MERGE) in TABLE
+    return (case.state, Command.MERGE) in CASE_MACHINE.cells
 
 
 def _known(ledger: Ledger, number: str) -> Entry:

@@ -12,11 +12,12 @@ from sqlmodel import col, select
 from services.router.domain.cases.deciding import decide
 from services.router.domain.cases.groups import grouped, in_event
 from services.router.domain.cases.opening import open_case
-from services.router.domain.cases.records import CaseCommand, Decision, Routing, WrongState
-from services.router.domain.cases.states import Command, Role
+from services.router.domain.cases.records import CaseCommand, Routing
+from services.router.domain.cases.states import Command
 from services.router.domain.incidents.grouping import Call
 from services.router.domain.incidents.wording import wording
 from services.router.domain.places.gazetteer import Gazetteer
+from services.router.domain.refusals import WrongState
 from services.router.domain.routing import Rules, matter_of, route, same_terms, terms_for
 from services.router.following import follow_cases
 from services.router.storage.incidents import Joined, follow_leads, gather, hold_together
@@ -39,6 +40,7 @@ from shared.events import (
 )
 from shared.metrics import ROUTED, SUBMISSION_TO_QUEUE_SECONDS
 from shared.protection import note_for_unit
+from shared.roles import Role
 
 SYSTEM: Final = "system"
 SPOKEN: Final = (TicketUrged, TicketClosed, TicketReopened)
@@ -264,7 +266,7 @@ def _tell(
     now: datetime,
 ) -> None:
     terms = same_terms(rules, entry.case, now)
-    decision: Decision = decide(entry.case, command, terms, rules.calendar, now)
+    decision = decide(entry.case, command, terms, rules.calendar, now)
     ledger.tell(entry.ticket, decision, now, actor=SYSTEM, trace=message.trace)
 
 

@@ -8,14 +8,14 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from services.router.domain.cases.states import COMMAND_NAMES, STATE_NAMES, TABLE, WHO, Role
+from services.router.domain.cases.states import CASE_MACHINE, COMMAND_NAMES, STATE_NAMES
 from services.router.domain.whistles.states import (
     WHISTLE_COMMAND_NAMES,
+    WHISTLE_MACHINE,
     WHISTLE_STATE_NAMES,
-    WHISTLE_TABLE,
-    WHISTLE_WHO,
 )
 from shared.events import CaseState, WhistleState
+from shared.roles import Role
 
 README: Final = Path(__file__).with_name("README.md")
 ROLE_NAMES: Final[Mapping[Role, str]] = {
@@ -32,14 +32,20 @@ Move = tuple[StrEnum, StrEnum, StrEnum]
 
 def case_picture() -> str:
     """The case's state machine as a Mermaid diagram."""
-    moves = [(state, command, to) for (state, command), row in TABLE.items() for to in row.to]
+    moves = [
+        (state, command, to)
+        for (state, command), row in CASE_MACHINE.cells.items()
+        for to in row.to
+    ]
     return _picture(moves, STATE_NAMES, COMMAND_NAMES, CaseState.CLOSED)
 
 
 def whistle_picture() -> str:
     """The whistle's state machine as a Mermaid diagram."""
     moves = [
-        (state, command, to) for (state, command), row in WHISTLE_TABLE.items() for to in row.to
+        (state, command, to)
+        for (state, command), row in WHISTLE_MACHINE.cells.items()
+        for to in row.to
     ]
     return _picture(moves, WHISTLE_STATE_NAMES, WHISTLE_COMMAND_NAMES, WhistleState.CLOSED)
 
@@ -47,17 +53,17 @@ def whistle_picture() -> str:
 def case_commands() -> str:
     """Who may give which command of a case from where, as a Markdown table."""
     sources: dict[StrEnum, list[str]] = {}
-    for state, command in TABLE:
+    for state, command in CASE_MACHINE.cells:
         sources.setdefault(command, []).append(STATE_NAMES[state])
-    return _commands(COMMAND_NAMES, WHO, sources)
+    return _commands(COMMAND_NAMES, CASE_MACHINE.who, sources)
 
 
 def whistle_commands() -> str:
     """Who may give which command of a whistle from where, as a Markdown table."""
     sources: dict[StrEnum, list[str]] = {}
-    for state, command in WHISTLE_TABLE:
+    for state, command in WHISTLE_MACHINE.cells:
         sources.setdefault(command, []).append(WHISTLE_STATE_NAMES[state])
-    return _commands(WHISTLE_COMMAND_NAMES, WHISTLE_WHO, sources)
+    return _commands(WHISTLE_COMMAND_NAMES, WHISTLE_MACHINE.who, sources)
 
 
 PARTS: Final = {

@@ -16,7 +16,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import text
 
 from services.classifier.service import CLASSIFIER
-from shared.auth import Role, issue_token
+from shared.auth import issue_token
 from shared.bus import Received, Record
 from shared.consume import ConsumerLoop
 from shared.database import Database
@@ -34,6 +34,7 @@ from shared.events import (
     TicketReceived,
     TicketUrged,
 )
+from shared.roles import Role
 from shared.service import Running, prepare
 from shared.settings import Settings
 

@@ -15,7 +15,7 @@ from schemathesis.core.result import Ok
 from sqlalchemy import event, text
 
 from services.classifier.model import Model
-from shared.auth import Role
+from shared.roles import Role
 from shared.settings import Settings
 from shared.taxonomy import load_taxonomy
 from tests.classifier.bench import (

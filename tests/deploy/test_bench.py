@@ -27,7 +27,7 @@ from deploy.load.measures import (
 from deploy.load.report import Report
 from deploy.load.texts import body
 from deploy.stack import Stack, settings_for
-from shared.auth import Role
+from shared.roles import Role
 
 
 def seen(good: int = 100, elapsed: float = 1.0, latency: int = 1000, failed: int = 0) -> Seen:

@@ -12,7 +12,7 @@ from sqlalchemy import text
 
 from services.intake.projection import apply
 from services.intake.service import INTAKE
-from shared.auth import Role, issue_token
+from shared.auth import issue_token
 from shared.envelope import Message
 from shared.events import (
     CLASSIFIED,
@@ -37,6 +37,7 @@ from shared.events import (
     WhistleState,
 )
 from shared.postgres import database_url, libpq
+from shared.roles import Role
 from shared.service import Running, prepare
 from shared.settings import Settings
 

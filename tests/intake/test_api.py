@@ -13,9 +13,9 @@ from sqlalchemy import text
 
 from services.intake.service import INTAKE
 from services.intake.tickets import NUMBER
-from shared.auth import Role
 from shared.events import CalendarName, CaseState, ClockKind, ClockView
 from shared.postgres import running_server, stop_embedded
+from shared.roles import Role
 from shared.service import Running, prepare
 from shared.settings import Settings
 from tests.intake.office import (

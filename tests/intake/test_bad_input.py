@@ -16,7 +16,7 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from shared.auth import Role
+from shared.roles import Role
 from shared.web import MAX_BODY_BYTES
 from tests.intake.office import WORDS, Office, case_event, dispatched, message
 

@@ -19,8 +19,8 @@ from services.intake.drafts import Draft, draft
 from services.intake.history import KEPT, LOOKS_BACK, EarlierTicket, History, histories
 from services.intake.storing import store
 from services.intake.vault import FINGERPRINT_BYTES, Vault, national
-from shared.auth import Role
 from shared.events import CaseState, Certainty, Place, SplitTicket
+from shared.roles import Role
 from shared.settings import Settings
 from tests.intake.office import NOW, WORDS, Office, case_event, dispatched, message
 

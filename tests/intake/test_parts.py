@@ -15,10 +15,10 @@ from services.intake.tickets import (
     parent_of,
     split_off,
 )
-from shared.auth import Role
 from shared.database import Writer
 from shared.envelope import Message
 from shared.events import CaseState, SplitTicket, TicketClosed
+from shared.roles import Role
 from tests.intake.office import NOW, Office, case_event, message, ticket
 
 WHOLE = "NK20261123-000001"

@@ -10,8 +10,8 @@ from sqlalchemy import text
 from sqlalchemy.dialects import postgresql
 
 from services.intake.search import BadCursor, Criteria, find, statement
-from shared.auth import Role
 from shared.postgres import libpq
+from shared.roles import Role
 from tests.intake.office import NOW, Office, case_event, dispatched, message
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]

@@ -16,9 +16,9 @@ from services.intake.drafts import draft
 from services.intake.group_commit import GroupCommit
 from services.intake.storing import store
 from services.intake.vault import Vault
-from shared.auth import Role
 from shared.database import Writer
 from shared.problems import Problem
+from shared.roles import Role
 from tests.intake.office import NOW, WORDS, Office
 
 Answer = TypeVar("Answer")

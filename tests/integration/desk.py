@@ -8,9 +8,9 @@ from typing import Any, Self, TypeVar
 import httpx2
 
 from deploy.stack import Stack
-from shared.auth import Role
 from shared.bus import Received
 from shared.bus.connect import connect_bus
+from shared.roles import Role
 
 JSON = Mapping[str, Any]
 Found = TypeVar("Found")

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from deploy.stack import Stack
-from shared.auth import Role
+from shared.roles import Role
 from tests.integration.desk import Desk, eventually
 
 TWO_MATTERS = (

@@ -9,7 +9,6 @@ import pytest
 
 from deploy.stack import Stack
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
-from shared.auth import Role
 from shared.bus import Record
 from shared.bus.connect import connect_bus
 from shared.events import (
@@ -20,6 +19,7 @@ from shared.events import (
     TICKETS,
     queue_topic,
 )
+from shared.roles import Role
 from tests.integration.desk import Desk, eventually, everything_on
 
 GAS = "我们保山南里3号楼楼道里一股煤气味儿"

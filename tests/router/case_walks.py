@@ -8,13 +8,13 @@ from services.router.domain.cases.deciding import decide
 from services.router.domain.cases.opening import open_case
 from services.router.domain.cases.records import (
     CaseCommand,
+    CaseDecision,
     CaseRecord,
-    Decision,
     Limits,
     Routing,
     Terms,
 )
-from services.router.domain.cases.states import WHO, Command, Role
+from services.router.domain.cases.states import CASE_MACHINE, Command
 from services.router.domain.clocks import Clock
 from services.router.domain.desks import GRID_CENTRE
 from services.router.policy.loading import LIMITED, POLICY_DIRECTORY, load_policy
@@ -28,6 +28,7 @@ from shared.events import (
     Place,
     Priority,
 )
+from shared.roles import Role
 
 CALENDAR = load_calendar()
 HOUR = timedelta(hours=1)
@@ -62,7 +63,7 @@ ROUTING = Routing(
 URGENT = replace(ROUTING, priority=Priority.P1, limits=DANGER)
 
 
-def opened(routing: Routing = ROUTING, accused: str = ACCUSED) -> Decision:
+def opened(routing: Routing = ROUTING, accused: str = ACCUSED) -> CaseDecision:
     """A case opened on Monday at ten o'clock."""
     return open_case(
         "NK20261123-000001",
@@ -83,9 +84,12 @@ def give(
     *,
     terms: Terms = TERMS,
     **fields: Any,
-) -> Decision:
+) -> CaseDecision:
     """Gives a command as the one who usually does, `hours` after Monday ten o'clock."""
-    given: dict[str, Any] = {"actor": "zhang", "role": min(WHO[command], key=list(Role).index)}
+    given: dict[str, Any] = {
+        "actor": "zhang",
+        "role": min(CASE_MACHINE.who[command], key=list(Role).index),
+    }
     if command in (Command.RULE_RETURN, Command.HAND_OVER):
         given["role"] = Role.DISPATCHER
     if command is Command.VERIFY:
@@ -128,7 +132,7 @@ def clock_of(case: CaseRecord, kind: ClockKind) -> Clock:
     return [clock for clock in case.clocks if clock.kind is kind][-1]
 
 
-def facts_of(decision: Decision) -> list[CaseFact]:
+def facts_of(decision: CaseDecision) -> list[CaseFact]:
     """What has happened."""
     return [fact.fact for fact in decision.facts]
 

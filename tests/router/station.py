@@ -20,7 +20,7 @@ from services.router.clockwork import due_cases, fire_due
 from services.router.domain.routing import Rules
 from services.router.http.centre import Centre
 from services.router.service import ROUTER
-from shared.auth import Role, issue_token
+from shared.auth import issue_token
 from shared.bus import Received, Record
 from shared.consume import ConsumerLoop
 from shared.database import Database
@@ -42,6 +42,7 @@ from shared.events import (
     TicketReopened,
     TicketUrged,
 )
+from shared.roles import Role
 from shared.service import Running, prepare
 from shared.settings import Settings
 from shared.taxonomy import load_taxonomy

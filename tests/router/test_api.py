@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from shared.auth import Role
 from shared.events import Priority
+from shared.roles import Role
 from tests.router.station import (
     ELSEWHERE,
     HERE,

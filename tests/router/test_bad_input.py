@@ -11,7 +11,7 @@ from schemathesis import GenerationMode
 from schemathesis.core.result import Ok
 
 from services.router.http.cases import COMMANDS
-from shared.auth import Role
+from shared.roles import Role
 from shared.taxonomy import load_taxonomy
 from tests.router.station import LAMP, Json, Station
 

@@ -7,9 +7,9 @@ import pytest
 
 from services.router.domain.routing import Rules, matter_of, route
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
-from shared.auth import Role
 from shared.calendar import SHANGHAI, load_calendar
 from shared.events import Priority
+from shared.roles import Role
 from shared.taxonomy import load_taxonomy
 from tests.router.station import HERE, LAMP, STALLS, TRAPPED, Station, classified, new_number
 

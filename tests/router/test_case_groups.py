@@ -8,15 +8,9 @@ from hypothesis import strategies as st
 
 from services.router.domain.cases.duties import duties
 from services.router.domain.cases.groups import MOST_DEMANDS, grouped
-from services.router.domain.cases.records import (
-    CaseRecord,
-    InvalidField,
-    LimitExceeded,
-    Refused,
-    Routing,
-)
-from services.router.domain.cases.states import TABLE, Command, Flag, Role
-from shared.auth import Role as TokenRole
+from services.router.domain.cases.records import CaseRecord, Routing
+from services.router.domain.cases.states import CASE_MACHINE, Command, Flag
+from services.router.domain.refusals import InvalidField, LimitExceeded, Refused
 from shared.events import (
     CaseFact,
     CaseState,
@@ -26,6 +20,8 @@ from shared.events import (
     Disposition,
     SplitTicket,
 )
+from shared.roles import Role
+from shared.roles import Role as TokenRole
 from tests.router.case_walks import (
     ACCUSED,
     AT_WORK,
@@ -172,9 +168,7 @@ def test_the_accused_gets_no_case_by_leading_another() -> None:
 
 
 def test_nobody_but_the_system_lets_a_case_follow() -> None:
-    assert {
-        who for (_, known), row in TABLE.items() if known is Command.FOLLOW for who in row.who
-    } == {Role.SYSTEM}
+    assert CASE_MACHINE.who[Command.FOLLOW] == {Role.SYSTEM}
 
 
 SAID = "保山南里消防通道让人装了地锁，消防车进不来；再一个老人食堂关门了，我爸八十多了上哪吃饭去"

@@ -9,25 +9,19 @@ import pytest
 
 from services.router.domain import clocks
 from services.router.domain.cases.deciding import clock_fired
-from services.router.domain.cases.records import (
-    CaseRecord,
-    InvalidField,
-    Routing,
-    Setting,
-    Wait,
-    WrongState,
-)
+from services.router.domain.cases.records import CaseRecord, Routing, Setting, Wait
 from services.router.domain.cases.states import Command, Flag
 from services.router.domain.cases.waits import DONE_BY, WAIT_OF, settle_waits
 from services.router.domain.clocks import Clock
 from services.router.domain.desks import CITY_HOTLINE, DISCIPLINE, GRID_CENTRE, HOTLINE_OFFICE
 from services.router.domain.policy import PolicyError
+from services.router.domain.refusals import InvalidField, WrongState
 from services.router.domain.routing import Rules, matter_of, route, terms_for
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.waits import load_waits
-from shared.auth import Role
 from shared.calendar import SHANGHAI
 from shared.events import CaseState, ClockKind, Disposition, Place, Priority
+from shared.roles import Role
 from tests.router.case_walks import (
     ANSWERED,
     AT_WORK,
@@ -260,10 +254,10 @@ def test_a_breach_says_whose_it_is_so_that_no_unit_is_blamed_for_a_desk() -> Non
     assert late.flags == {Flag.URGED, Flag.OVERDUE, Flag.SUPERVISED, Flag.ESCALATED}
 
 
-def test_only_the_waiting_desk_is_concerned_by_its_clock() -> None:
+def test_a_waits_facts_name_the_desk_that_is_waited_for() -> None:
     case = walked(Command.RETURN)
     decision = clock_fired(case, waiting(case), CALENDAR, MONDAY + 10 * HOUR)
-    assert {fact.units for fact in decision.facts} == {(GRID_CENTRE,)}
+    assert {fact.detail["owner"] for fact in decision.facts} == {GRID_CENTRE}
 
 
 def test_nobody_is_urged_before_the_day_of_a_review() -> None:

@@ -12,31 +12,26 @@ from services.router.domain import clocks
 from services.router.domain.cases.clocks import WAITS
 from services.router.domain.cases.commands import HANDLERS
 from services.router.domain.cases.deciding import authorise, clock_fired, decide
-from services.router.domain.cases.records import (
-    CaseCommand,
-    CaseRecord,
-    Decision,
+from services.router.domain.cases.records import CaseCommand, CaseDecision, CaseRecord, Routing
+from services.router.domain.cases.states import (
+    CASE_MACHINE,
+    COMMAND_NAMES,
+    FIELD_NAMES,
+    STATE_NAMES,
+    Command,
+    Flag,
+)
+from services.router.domain.cases.waits import DONE_BY, WAIT_OF
+from services.router.domain.desks import CITY_HOTLINE, DESKS, GRID_CENTRE, HOTLINE_OFFICE
+from services.router.domain.refusals import (
     InvalidField,
     LimitExceeded,
     MissingField,
     NotAllowed,
     Refused,
-    Routing,
     StaleVersion,
     WrongState,
 )
-from services.router.domain.cases.states import (
-    COMMAND_NAMES,
-    FIELD_NAMES,
-    STATE_NAMES,
-    TABLE,
-    WHO,
-    Command,
-    Flag,
-    Role,
-)
-from services.router.domain.cases.waits import DONE_BY, WAIT_OF
-from services.router.domain.desks import CITY_HOTLINE, DESKS, GRID_CENTRE, HOTLINE_OFFICE
 from services.router.policy.loading import LIMITED
 from shared.events import (
     CaseFact,
@@ -47,6 +42,7 @@ from shared.events import (
     Disposition,
     Priority,
 )
+from shared.roles import Role
 from tests.router.case_walks import (
     ACCUSED,
     ANSWERED,
@@ -171,7 +167,7 @@ def test_authority_is_checked_before_version_and_state(
     assert refusal.value.slug == slug
 
 
-CENTRES = sorted(command for command in HANDLERS if Role.DISPATCHER in WHO[command])
+CENTRES = sorted(command for command in HANDLERS if Role.DISPATCHER in CASE_MACHINE.who[command])
 
 
 @pytest.mark.parametrize("command", CENTRES)
@@ -241,7 +237,7 @@ def test_a_field_a_command_needs_cannot_be_empty(
 def test_a_return_stops_nothing_but_the_units_clocks() -> None:
     asked = give(opened().record, Command.RETURN, hours=1)
     assert facts_of(asked) == ["return_requested"]
-    assert asked.facts[0].units == ("housing", "urban-management")
+    assert asked.facts[0].detail["proposed_owner"] == "urban-management"
     assert running(asked.record) == {ClockKind.RESOLVE, ClockKind.RULE}
 
 
@@ -421,10 +417,10 @@ def test_a_dispatcher_opens_what_nobody_had_decided(disposition: Disposition) ->
     assert started == (MONDAY + 2 * HOUR if redirected else MONDAY)
 
 
-def test_a_dispatcher_moves_a_case_and_the_old_unit_hears_of_it() -> None:
+def test_a_dispatcher_moves_a_case_from_one_unit_to_another() -> None:
     moved = give(walked(*AT_WORK), Command.REDISPATCH, hours=1)
     assert facts_of(moved) == ["redispatched"]
-    assert moved.facts[0].units == ("housing", "gulou", "urban-management")
+    assert moved.facts[0].detail == {"from": "housing", "to": "urban-management"}
     assert running(moved.record) == set(LIMITED)
 
 
@@ -556,22 +552,29 @@ def test_a_case_accepted_late_is_overdue_even_if_no_clock_has_fired() -> None:
 
 
 def test_the_table_speaks_of_every_state_and_command_and_has_a_name_for_each() -> None:
-    assert {command for _, command in TABLE} == set(Command) == set(COMMAND_NAMES)
-    assert {state for state, _ in TABLE} == set(CaseState) == set(STATE_NAMES)
-    needs = {field for transition in TABLE.values() for field in transition.needs}
+    assert {command for _, command in CASE_MACHINE.cells} == set(Command) == set(COMMAND_NAMES)
+    assert {state for state, _ in CASE_MACHINE.cells} == set(CaseState) == set(STATE_NAMES)
+    needs = {field for transition in CASE_MACHINE.cells.values() for field in transition.needs}
     assert needs == set(FIELD_NAMES)
 
 
 def test_every_state_but_closed_has_a_way_out_and_closed_has_none() -> None:
     for state in CaseState:
-        ways = {to for (source, _), row in TABLE.items() if source is state for to in row.to}
+        ways = {
+            to
+            for (source, _), row in CASE_MACHINE.cells.items()
+            if source is state
+            for to in row.to
+        }
         assert bool(ways - {state}) is (state is not CaseState.CLOSED)
 
 
 def test_every_way_ends_closed() -> None:
     ending = {CaseState.CLOSED}
     for _ in CaseState:
-        ending |= {source for (source, _), row in TABLE.items() if ending & set(row.to)}
+        ending |= {
+            source for (source, _), row in CASE_MACHINE.cells.items() if ending & set(row.to)
+        }
     assert ending == set(CaseState)
 
 
@@ -626,13 +629,13 @@ def made_allowed(case: CaseRecord, order: CaseCommand, choice: int) -> CaseComma
     """
     ways = {
         command: row.to
-        for (state, command), row in TABLE.items()
+        for (state, command), row in CASE_MACHINE.cells.items()
         if state is case.state and command in HANDLERS
     }
     on = [command for command in ways if set(ways[command]) - {case.state, *DEAD_ENDS}]
     known = [*ways, *on * 5]
     command = known[choice % len(known)]
-    who = set(WHO[command])
+    who = set(CASE_MACHINE.who[command])
     if case.accused_unit == GRID_CENTRE and Role.DISPATCHER in who:
         who = who - {Role.DISPATCHER} | {Role.SUPERVISOR}
     role = order.role if order.role in who else min(who)
@@ -647,7 +650,7 @@ def made_allowed(case: CaseRecord, order: CaseCommand, choice: int) -> CaseComma
     )
 
 
-def check(before: CaseRecord, decision: Decision) -> None:
+def check(before: CaseRecord, decision: CaseDecision) -> None:
     case = decision.record
     assert case.version == before.version + 1
     assert decision.facts
@@ -714,7 +717,7 @@ def test_no_sequence_of_commands_leaves_the_table_or_a_case_in_silence(
             decision = decide(case, order, replace(TERMS, limits=routing.limits), CALENDAR, now)
         except Refused:
             continue
-        transition = TABLE[case.state, order.command]
+        transition = CASE_MACHINE.cells[case.state, order.command]
         assert decision.record.state in transition.to
         assert set(facts_of(decision)) <= set(transition.facts)
         check(case, decision)

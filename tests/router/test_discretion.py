@@ -4,8 +4,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from shared.auth import Role
 from shared.events import Priority
+from shared.roles import Role
 from tests.router.station import LAMP, STALLS, TRAPPED, Station, urged
 from tests.router.test_incidents import flooded, incident_of
 from tests.router.test_whistle_api import STREET, blown, dispatched, done

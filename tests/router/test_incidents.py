@@ -13,9 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from prometheus_client import REGISTRY
 
-from services.router.domain.cases.records import CaseRecord, Refused
+from services.router.domain.cases.records import CaseRecord
 from services.router.domain.cases.states import Command
-from services.router.domain.cases.states import Role as CaseRole
 from services.router.domain.incidents.grouping import (
     ALIKE,
     ALIKE_IN_A_STORM,
@@ -33,11 +32,12 @@ from services.router.domain.incidents.grouping import (
     next_of_merged,
 )
 from services.router.domain.incidents.wording import Wording, overlap, wording
+from services.router.domain.refusals import Refused
 from services.router.grouping import MergeOrder, merge_incident
 from services.router.handling import classified_handler
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
-from shared.auth import Role
 from shared.events import CaseState, Category, Priority
+from shared.roles import Role
 from tests.router.station import (
     ELSEWHERE,
     LAMP,
@@ -738,7 +738,7 @@ def test_who_is_merged_while_the_lead_is_being_verified_is_called_back_too(
         empty_station.done(lead, command, unit="urban-management", note="已抽水")
     given = {"unit": "urban-management", "name": "李四"}
     verifying = threading.Thread(target=empty_station.done, args=(lead, "verify"), kwargs=given)
-    order = MergeOrder("wang", CaseRole.DISPATCHER, lead=lead)
+    order = MergeOrder("wang", Role.DISPATCHER, lead=lead)
     with empty_station.database.writing() as writer:
         incident = incident_of(empty_station, lead)
         merge_incident(writer, empty_station.rules, incident, order, datetime.now(UTC))

@@ -12,7 +12,7 @@ import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.router.storage.queues import BadCursor, Page, QueueWatch, position
-from shared.auth import Role
+from shared.roles import Role
 from tests.router.station import (
     LAMP,
     STALLS,

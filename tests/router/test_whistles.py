@@ -9,8 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from services.router.domain import clocks
-from services.router.domain.cases.records import (
-    CaseRecord,
+from services.router.domain.cases.records import CaseRecord
+from services.router.domain.clocks import Clock, ClockNotDue
+from services.router.domain.refusals import (
     InvalidField,
     LimitExceeded,
     MissingField,
@@ -19,8 +20,6 @@ from services.router.domain.cases.records import (
     StaleVersion,
     WrongState,
 )
-from services.router.domain.cases.states import Role
-from services.router.domain.clocks import Clock, ClockNotDue
 from services.router.domain.whistles.clocks import UNIT_CLOCKS
 from services.router.domain.whistles.deciding import (
     blow,
@@ -42,9 +41,8 @@ from services.router.domain.whistles.states import (
     SUMMONS_FIELD_NAMES,
     WHISTLE_COMMAND_NAMES,
     WHISTLE_FIELD_NAMES,
+    WHISTLE_MACHINE,
     WHISTLE_STATE_NAMES,
-    WHISTLE_TABLE,
-    WHISTLE_WHO,
     WhistleCommand,
     WhistleFlag,
 )
@@ -67,6 +65,7 @@ from shared.events import (
     WhistleKind,
     WhistleState,
 )
+from shared.roles import Role
 
 CALENDAR = load_calendar()
 KINDS = load_whistle_kinds(POLICY_DIRECTORY)
@@ -312,7 +311,7 @@ def test_every_state_knows_the_commands_of_the_table_and_no_others(
 ) -> None:
     whistle = ROAD_TO[state]
     assert whistle.state is state
-    transition = WHISTLE_TABLE.get((state, command))
+    transition = WHISTLE_MACHINE.cells.get((state, command))
     fields: dict[str, Any] = {}
     if command in (C.ACKNOWLEDGE, C.ARRIVE, C.HANDLE):
         fields = {"unit": HELPER}
@@ -349,9 +348,9 @@ def test_danger_does_not_wait_for_the_signature_and_other_whistles_do() -> None:
 
 
 def test_the_table_speaks_of_every_state_and_command_and_has_a_name_for_each() -> None:
-    assert {command for _, command in WHISTLE_TABLE} == set(C) == set(WHISTLE_COMMAND_NAMES)
-    assert {state for state, _ in WHISTLE_TABLE} == set(S) == set(WHISTLE_STATE_NAMES)
-    needs = {field for transition in WHISTLE_TABLE.values() for field in transition.needs}
+    assert {command for _, command in WHISTLE_MACHINE.cells} == set(C) == set(WHISTLE_COMMAND_NAMES)
+    assert {state for state, _ in WHISTLE_MACHINE.cells} == set(S) == set(WHISTLE_STATE_NAMES)
+    needs = {field for transition in WHISTLE_MACHINE.cells.values() for field in transition.needs}
     assert needs == set(WHISTLE_FIELD_NAMES)
     assert set(SUMMONS_FIELD_NAMES) <= set(Summons.__dataclass_fields__)
 
@@ -941,12 +940,14 @@ ORDERS = st.builds(
 def made_allowed(whistle: WhistleRecord, order: WhistleOrder, choice: int) -> WhistleOrder:
     """The same order as a command the table knows, from somebody who may give it."""
     ways = {
-        command: row.to for (state, command), row in WHISTLE_TABLE.items() if state is whistle.state
+        command: row.to
+        for (state, command), row in WHISTLE_MACHINE.cells.items()
+        if state is whistle.state
     }
     leaving = [command for command in ways if set(ways[command]) != {whistle.state}]
     known = [*ways, *leaving * 2]
     command = known[choice % len(known)]
-    role = Role.UNIT if Role.UNIT in WHISTLE_WHO[command] else Role.DISPATCHER
+    role = Role.UNIT if Role.UNIT in WHISTLE_MACHINE.who[command] else Role.DISPATCHER
     called = whistle.units[choice // len(known) % len(whistle.units)].unit
     unit = called if command in (C.ACKNOWLEDGE, C.ARRIVE, C.HANDLE) else whistle.street
     summons = replace(order.summons or whistle.summons, kind=whistle.summons.kind)
@@ -1017,7 +1018,7 @@ def test_no_sequence_of_commands_leaves_the_table(
             decision = decide_whistle(whistle, DANGER, order, setting)
         except Refused:
             continue
-        transition = WHISTLE_TABLE[whistle.state, order.command]
+        transition = WHISTLE_MACHINE.cells[whistle.state, order.command]
         assert decision.record.state in transition.to
         assert set(facts_of(decision)) <= set(transition.facts)
         check(whistle, decision)

@@ -13,8 +13,9 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
-from shared.auth import REMEMBERED_TOKENS, Authority, Principal, Role, issue_token
+from shared.auth import REMEMBERED_TOKENS, Authority, Principal, issue_token
 from shared.problems import Problem
+from shared.roles import Role
 from shared.settings import Settings
 
 SECRET = "5a" * 32

@@ -11,10 +11,11 @@ from pydantic import BaseModel, ConfigDict
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from shared.auth import Authority, Role, issue_token
+from shared.auth import Authority, issue_token
 from shared.bus import BusUnavailable
 from shared.envelope import CURRENT_TRACE
 from shared.problems import URN, Problem
+from shared.roles import Role
 from shared.settings import Settings
 from shared.web import MAX_BODY_BYTES, Caller, Health, allow, api_router, create_app
 

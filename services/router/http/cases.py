@@ -9,15 +9,10 @@ from sqlmodel import col, select
 from services.router.domain.cases.deciding import authorise, decide
 from services.router.domain.cases.duties import may_read
 from services.router.domain.cases.groups import GROUPING
-from services.router.domain.cases.records import (
-    CaseCommand,
-    CaseRecord,
-    InvalidField,
-    Refused,
-)
-from services.router.domain.cases.states import TABLE, Command
-from services.router.domain.cases.states import Role as CaseRole
+from services.router.domain.cases.records import CaseCommand, CaseRecord
+from services.router.domain.cases.states import CASE_MACHINE, Command
 from services.router.domain.cases.views import case_view
+from services.router.domain.refusals import InvalidField, Refused
 from services.router.domain.routing import Matter, route, terms_for
 from services.router.domain.whistles.duties import may_read_whistle
 from services.router.domain.whistles.views import whistle_view
@@ -34,7 +29,7 @@ from services.router.http.contract import (
 from services.router.storage.incidents import follow_leads, hold_together
 from services.router.storage.ledger import Entry, Ledger, load_case, whistles_of
 from services.router.storage.tables import CaseLogRow
-from shared.auth import Principal, Role
+from shared.auth import Principal
 from shared.calendar import due
 from shared.database import Reader
 from shared.events import Location, Ticket
@@ -42,19 +37,14 @@ from shared.metrics import CASE_COMMANDS
 from shared.problems import Problem, not_found
 from shared.protection import case_for_unit, for_unit
 from shared.redaction import redact
+from shared.roles import Role
 from shared.taxonomy import load_taxonomy
 from shared.web import Caller, RecordNumber, allow, api_router, local_times
 
 COMMANDS: Final = {
     command.value: command
     for command in Command
-    if command not in GROUPING
-    and any(
-        role != CaseRole.SYSTEM
-        for (_, known), transition in TABLE.items()
-        if known is command
-        for role in transition.who
-    )
+    if command not in GROUPING and CASE_MACHINE.who[command] != {Role.SYSTEM}
 }
 """The commands a person may give on one case; the others stand for callers' words."""
 
@@ -112,7 +102,7 @@ def case(number: RecordNumber, centre: Router, caller: Caller) -> CaseView:
     """A case with its log. A unit sees the cases it has to do with."""
     with centre.database.reading() as reader:
         found = load_case(reader, number)
-        if found is None or not may_read(found[1], CaseRole(caller.role), caller.unit):
+        if found is None or not may_read(found[1], caller.role, caller.unit):
             raise not_found()
         return shown(reader, *found, caller)
 
@@ -154,7 +144,7 @@ def _carry_out(
         "reason_code": redact(body.reason_code),
         "unit": caller.unit,
     }
-    asked = CaseCommand(command, caller.subject, CaseRole(caller.role), **given)
+    asked = CaseCommand(command, caller.subject, caller.role, **given)
     with centre.database.writing() as writer:
         ledger = Ledger(writer)
         hold_together(writer, ledger, [number])
@@ -181,7 +171,7 @@ def _visible(ledger: Ledger, number: str, caller: Principal, asked: CaseCommand)
     entry = ledger.get(number)
     if entry is None:
         raise not_found()
-    if not may_read(entry.case, CaseRole(caller.role), caller.unit):
+    if not may_read(entry.case, caller.role, caller.unit):
         raise not_found()
     authorise(entry.case, asked)
     return entry
@@ -195,7 +185,7 @@ def shown(reader: Reader, ticket: Ticket, record: CaseRecord, caller: Principal)
     whistles = [
         whistle_view(whistle)
         for whistle in whistles_of(reader, [record.number])
-        if may_read_whistle(whistle, CaseRole(caller.role), caller.unit)
+        if may_read_whistle(whistle, caller.role, caller.unit)
     ]
     case = case_view(record)
     if caller.role is Role.UNIT:

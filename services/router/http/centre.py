@@ -7,17 +7,18 @@ from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request
 
-from services.router.domain.cases.records import InvalidField, MissingField, NotAllowed, Refused
+from services.router.domain.refusals import InvalidField, MissingField, NotAllowed, Refused
 from services.router.domain.routing import Rules
 from services.router.http.contract import LogEntry
 from services.router.storage.queues import QueueWatch
-from shared.auth import Principal, Role
+from shared.auth import Principal
 from shared.calendar import SHANGHAI
 from shared.database import Database
 from shared.events import Priority, Ticket
 from shared.problems import Problem
 from shared.protection import note_for_unit
 from shared.relay import Relay
+from shared.roles import Role
 
 STATUS_OF_REFUSAL: Final[dict[type[Refused], int]] = {
     NotAllowed: 403,

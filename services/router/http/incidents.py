@@ -9,10 +9,10 @@ from fastapi import Query
 from pydantic import StringConstraints
 from sqlmodel import col, select
 
-from services.router.domain.cases.records import CaseCommand, Refused
+from services.router.domain.cases.records import CaseCommand
 from services.router.domain.cases.states import Command
-from services.router.domain.cases.states import Role as CaseRole
 from services.router.domain.cases.views import case_view
+from services.router.domain.refusals import Refused
 from services.router.grouping import (
     MergeOrder,
     dismiss_incident,
@@ -36,13 +36,14 @@ from services.router.http.incident_contract import (
 from services.router.storage.incident_tables import IncidentMemberRow, IncidentRow, IncidentState
 from services.router.storage.ledger import clocks_of
 from services.router.storage.tables import CaseRow
-from shared.auth import Principal, Role
+from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Reader, Writer
 from shared.events import Demand, Ticket
 from shared.metrics import CASE_COMMANDS
 from shared.problems import not_found
 from shared.redaction import redact
+from shared.roles import Role
 from shared.web import Caller, RecordNumber, allow, api_router, local_times
 
 MEMBERS_SHOWN: Final = 500
@@ -93,9 +94,7 @@ def incident(number: RecordNumber, centre: Router, caller: Caller) -> IncidentVi
 @allow(*CENTRE)
 def merge(number: RecordNumber, body: MergeBody, centre: Router, caller: Caller) -> IncidentView:
     """并单: one case is worked for all; each caller is called back all the same."""
-    order = MergeOrder(
-        caller.subject, CaseRole(caller.role), body.members, body.lead, redact(body.note)
-    )
+    order = MergeOrder(caller.subject, caller.role, body.members, body.lead, redact(body.note))
     with _carried_out(centre, Command.MERGE) as writer:
         merge_incident(writer, centre.rules, number, order, datetime.now(UTC))
         return _view(writer, number)
@@ -142,7 +141,7 @@ def _command(
     return CaseCommand(
         command,
         caller.subject,
-        CaseRole(caller.role),
+        caller.role,
         version=body.version,
         note=redact(body.note),
         demands=demands,

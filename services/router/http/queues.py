@@ -13,10 +13,11 @@ from services.router.domain.routing import valid_units
 from services.router.http.centre import Centre, Router
 from services.router.http.contract import QueuePage, UnitView
 from services.router.storage.queues import BadCursor, Page, position, read_queue
-from shared.auth import Principal, Role
+from shared.auth import Principal
 from shared.calendar import SHANGHAI
 from shared.events import QueueItem
 from shared.problems import Problem, not_found
+from shared.roles import Role
 from shared.web import Caller, allow, api_router, local_times
 
 UnitName = Annotated[str, Path(max_length=60)]

@@ -7,10 +7,10 @@ from fastapi import Query
 from sqlmodel import col, select
 
 from services.router.domain.cases.duties import may_read
-from services.router.domain.cases.records import CaseRecord, NotAllowed, Refused
-from services.router.domain.cases.states import Role as CaseRole
+from services.router.domain.cases.records import CaseRecord
 from services.router.domain.desks import GRID_CENTRE
 from services.router.domain.policy import Unit
+from services.router.domain.refusals import NotAllowed, Refused
 from services.router.domain.whistles.deciding import authorise_whistle, decide_whistle
 from services.router.domain.whistles.duties import may_read_whistle
 from services.router.domain.whistles.records import Summons, WhistleOrder, WhistleRecord
@@ -30,7 +30,7 @@ from services.router.storage.ledger import Ledger, load_case, whistles_of
 from services.router.storage.queues import BadCursor
 from services.router.storage.whistle_search import find_whistles
 from services.router.storage.whistle_tables import WhistleLogRow, WhistleRow
-from shared.auth import Principal, Role
+from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Reader
 from shared.events import Ticket, WhistleState
@@ -38,6 +38,7 @@ from shared.metrics import WHISTLE_COMMANDS
 from shared.problems import Problem, not_found
 from shared.protection import for_unit
 from shared.redaction import redact
+from shared.roles import Role
 from shared.web import RECORD_NUMBER, Caller, RecordNumber, allow, api_router, local_times
 
 ABOUT_A_UNIT: Final = (WhistleCommand.CONFIRM, WhistleCommand.SCORE)
@@ -61,7 +62,7 @@ def blow(number: RecordNumber, body: BlowBody, centre: Router, caller: Caller) -
         ledger = Ledger(writer)
         ledger.hold([number])
         entry = ledger.get(number)
-        if entry is None or not may_read(entry.case, CaseRole(caller.role), caller.unit):
+        if entry is None or not may_read(entry.case, caller.role, caller.unit):
             raise not_found()
         try:
             street = _blowing_unit(centre, entry.case, body.unit, caller)
@@ -103,7 +104,7 @@ def whistles(
         if unit not in (None, caller.unit):
             raise Problem(403, "只能查看本单位的哨")
         unit = caller.unit
-    role = CaseRole(caller.role)
+    role = caller.role
     with centre.database.reading() as reader:
         try:
             found, following = find_whistles(
@@ -138,7 +139,7 @@ def amend(number: RecordNumber, body: BlowBody, centre: Router, caller: Caller) 
     order = WhistleOrder(
         WhistleCommand.AMEND,
         caller.subject,
-        CaseRole(caller.role),
+        caller.role,
         unit=caller.unit,
         version=body.version,
         note=redact(body.note),
@@ -162,7 +163,7 @@ def command_whistle(
     order = WhistleOrder(
         known,
         caller.subject,
-        CaseRole(caller.role),
+        caller.role,
         unit=caller.unit,
         version=body.version,
         note=redact(body.note),
@@ -209,7 +210,7 @@ def _give(centre: Centre, number: str, order: WhistleOrder, caller: Principal) -
 
 
 def _visible(whistle: WhistleRecord, caller: Principal) -> None:
-    if not may_read_whistle(whistle, CaseRole(caller.role), caller.unit):
+    if not may_read_whistle(whistle, caller.role, caller.unit):
         raise not_found()
 
 

@@ -14,7 +14,7 @@ from sqlmodel import col, select
 
 from services.router.domain.cases.deciding import decide
 from services.router.domain.cases.records import CaseCommand
-from services.router.domain.cases.states import Command, Flag, Role
+from services.router.domain.cases.states import Command, Flag
 from services.router.domain.incidents.grouping import (
     LOOK_BACK,
     NEAR,
@@ -38,6 +38,7 @@ from shared.calendar import SHANGHAI
 from shared.database import Reader, Writer
 from shared.events import CaseState
 from shared.metrics import INCIDENT_CLUSTERS
+from shared.roles import Role
 
 NO_PART: Final = (CaseState.CLOSED, CaseState.SPLIT, CaseState.REDIRECTED_OUT)
 """States in which a case belongs to no event that a new call could join."""

@@ -14,9 +14,10 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from services.router.domain.cases.duties import duties
-from services.router.domain.cases.records import CaseRecord, Decision, Fact
+from services.router.domain.cases.records import CaseDecision, CaseRecord
 from services.router.domain.cases.views import case_view
 from services.router.domain.clocks import Clock
+from services.router.domain.machine import Fact
 from services.router.domain.whistles.records import WhistleDecision, WhistleRecord
 from services.router.storage.feeds import Occasion, QueueChange, queue_changes, write_feeds
 from services.router.storage.tables import (
@@ -58,7 +59,7 @@ class Entry:
 class Told:
     """A fact and the case after the decision it belongs to, and who caused it."""
 
-    fact: Fact
+    fact: Fact[CaseFact]
     case: Case
     actor: str
     unit: str | None
@@ -109,7 +110,7 @@ class Ledger:
     def tell(
         self,
         ticket: Ticket,
-        decision: Decision,
+        decision: CaseDecision,
         at: datetime,
         *,
         actor: str,

@@ -6,7 +6,6 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, or_, tuple_
 from sqlmodel import col, select
 
-from services.router.domain.cases.states import Role
 from services.router.domain.desks import GRID_CENTRE
 from services.router.domain.whistles.records import WhistleRecord
 from services.router.storage.ledger import clocks_of
@@ -14,6 +13,7 @@ from services.router.storage.queues import BadCursor
 from services.router.storage.whistle_tables import WhistleRow
 from shared.database import Reader
 from shared.events import WhistleState
+from shared.roles import Role
 
 NOT_CALLED_YET: Final = (WhistleState.PROPOSED, WhistleState.SIGNED, WhistleState.REJECTED)
 

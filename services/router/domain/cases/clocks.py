@@ -5,12 +5,12 @@ ruled; the citizen's clock keeps its start whoever holds the case (handbook sect
 What is waited for in between is in `waits.py`.
 """
 
-from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Final
 
 from services.router.domain import clocks
+from services.router.domain.aggregate import cancel_clocks, change_clocks, open_clock, replaced
 from services.router.domain.cases.records import CaseRecord, Limits
 from services.router.domain.clocks import CITIZEN, Clock, Ladder
 from shared.calendar import Calendar, Limit, LimitUnit, due
@@ -27,40 +27,6 @@ ALL_CLOCKS: Final = (*WORK_CLOCKS, *WAITS)
 # A return may be asked for in this share of the acceptance limit, and at least this long.
 RETURN_PERCENT: Final = 25
 RETURN_AT_LEAST: Final = Limit(2, LimitUnit.WORKING_HOUR)
-
-
-def change_clocks(
-    case: CaseRecord, kinds: Collection[ClockKind], change: Callable[[Clock], Clock]
-) -> CaseRecord:
-    """The case with `change` done to its open clocks of these kinds."""
-    return replace(case, clocks=clocks.changed(case.clocks, kinds, change))
-
-
-def open_clock(case: CaseRecord, kind: ClockKind) -> Clock | None:
-    """The open clock of a kind; a case never has two."""
-    return next((c for c in case.clocks if c.is_open and c.kind is kind), None)
-
-
-def stop_clocks(case: CaseRecord, kinds: Collection[ClockKind], at: datetime) -> CaseRecord:
-    """Their tasks are done."""
-    return change_clocks(case, kinds, lambda clock: clocks.stop(clock, at))
-
-
-def cancel_clocks(case: CaseRecord, kinds: Collection[ClockKind], at: datetime) -> CaseRecord:
-    """Their tasks have fallen away."""
-    return change_clocks(case, kinds, lambda clock: clocks.cancel(clock, at))
-
-
-def pause_clocks(case: CaseRecord, kinds: Collection[ClockKind], at: datetime) -> CaseRecord:
-    """They stand still."""
-    return change_clocks(case, kinds, lambda clock: clocks.pause(clock, at))
-
-
-def resume_clocks(
-    case: CaseRecord, kinds: Collection[ClockKind], at: datetime, calendar: Calendar
-) -> CaseRecord:
-    """They run on."""
-    return change_clocks(case, kinds, lambda clock: clocks.resume(clock, at, calendar))
 
 
 def start_unit_clocks(
@@ -103,16 +69,8 @@ def run_citizen_clock(
 
 def restart_citizen_clock(case: CaseRecord, at: datetime, calendar: Calendar) -> CaseRecord:
     """The reply did not stand: the clock it stopped runs on."""
-    stopped = [
-        number
-        for number, clock in enumerate(case.clocks)
-        if clock.kind is ClockKind.RESOLVE and not clock.cancelled
-    ]
-    if not stopped:
-        return case
-    changed = list(case.clocks)
-    changed[stopped[-1]] = clocks.restart(changed[stopped[-1]], at, calendar)
-    return replace(case, clocks=tuple(changed))
+    mine = [c for c in case.clocks if c.kind is ClockKind.RESOLVE and not c.cancelled]
+    return replaced(case, mine[-1], clocks.restart(mine[-1], at, calendar)) if mine else case
 
 
 def tighten_clocks(

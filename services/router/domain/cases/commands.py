@@ -11,29 +11,21 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.cases import groups as case_groups
-from services.router.domain.cases import moves as case_moves
-from services.router.domain.cases.clocks import (
-    WORK_CLOCKS,
+from services.router.domain.aggregate import (
     change_clocks,
     open_clock,
     pause_clocks,
-    restart_citizen_clock,
     resume_clocks,
     stop_clocks,
 )
+from services.router.domain.cases import groups as case_groups
+from services.router.domain.cases import moves as case_moves
+from services.router.domain.cases.clocks import WORK_CLOCKS, restart_citizen_clock
 from services.router.domain.cases.opening import stated
-from services.router.domain.cases.records import (
-    CaseCommand,
-    CaseRecord,
-    InvalidField,
-    LimitExceeded,
-    Outcome,
-    Setting,
-    WrongState,
-)
+from services.router.domain.cases.records import CaseCommand, CaseRecord, Outcome, Setting
 from services.router.domain.cases.states import Command, Flag
 from services.router.domain.cases.waits import latest_review
+from services.router.domain.refusals import InvalidField, LimitExceeded, WrongState
 from shared.calendar import SHANGHAI
 from shared.events import (
     CaseFact,
@@ -48,7 +40,7 @@ RESOLVE_ONLY: Final = (ClockKind.RESOLVE,)
 def _accept(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     signed = stop_clocks(case, (ClockKind.ACCEPT,), setting.now)
     signed = replace(signed, state=CaseState.ACCEPTED, handler=command.actor)
-    return signed, stated(CaseFact.ACCEPTED, case, command)
+    return signed, stated(CaseFact.ACCEPTED, command)
 
 
 def _contact(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -58,7 +50,7 @@ def _contact(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcom
     called = stop_clocks(case, (ClockKind.CONTACT,), setting.now)
     if case.state is CaseState.ACCEPTED:
         called = replace(called, state=CaseState.IN_PROGRESS)
-    return called, stated(CaseFact.CONTACTED, case, command)
+    return called, stated(CaseFact.CONTACTED, command)
 
 
 def _reply(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -66,16 +58,16 @@ def _reply(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
         raise WrongState("contact-first", "请先联系诉求人，再答复")
     replied = stop_clocks(case, RESOLVE_ONLY, setting.now)
     replied = replace(replied, state=CaseState.REPLIED, handler=command.actor)
-    return replied, stated(CaseFact.REPLIED, case, command)
+    return replied, stated(CaseFact.REPLIED, command)
 
 
 def _verify(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     if command.approve is False:
         reworked = restart_citizen_clock(case, setting.now, setting.calendar)
         reworked = replace(reworked, state=CaseState.IN_PROGRESS)
-        return reworked, stated(CaseFact.VERIFICATION_FAILED, case, command)
+        return reworked, stated(CaseFact.VERIFICATION_FAILED, command)
     verified = replace(case, state=CaseState.CALLBACK_PENDING)
-    return verified, stated(CaseFact.VERIFIED, case, command)
+    return verified, stated(CaseFact.VERIFIED, command)
 
 
 def _extend(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -86,18 +78,18 @@ def _extend(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome
     if resolve is None or setting.now > resolve.due_at:
         raise LimitExceeded("extension-too-late", "延期须在办理期限届满前申请")
     asked = replace(case, state=CaseState.EXTENSION_REQUESTED, extension_asked=True)
-    return asked, stated(CaseFact.EXTENSION_REQUESTED, case, command)
+    return asked, stated(CaseFact.EXTENSION_REQUESTED, command)
 
 
 def _rule_extension(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     ruled = replace(case, state=CaseState.IN_PROGRESS)
     if not command.approve:
-        return ruled, stated(CaseFact.EXTENSION_DENIED, case, command)
+        return ruled, stated(CaseFact.EXTENSION_DENIED, command)
     by = setting.terms.extension
     ruled = change_clocks(
         ruled, RESOLVE_ONLY, lambda clock: clocks.extend(clock, by, setting.now, setting.calendar)
     )
-    return ruled, stated(CaseFact.EXTENDED, case, command, {"by": str(by)})
+    return ruled, stated(CaseFact.EXTENDED, command, {"by": str(by)})
 
 
 def _suspend(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -112,30 +104,30 @@ def _suspend(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcom
     parked = pause_clocks(case, WORK_CLOCKS, setting.now)
     parked = replace(parked, state=CaseState.SUSPENDED, plan=command.plan, review_on=review_on)
     detail = {"plan": command.plan, "review_date": review_on.isoformat()}
-    return parked, stated(CaseFact.SUSPENDED, case, command, detail)
+    return parked, stated(CaseFact.SUSPENDED, command, detail)
 
 
 def _resume(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     resumed = resume_clocks(case, WORK_CLOCKS, setting.now, setting.calendar)
     resumed = replace(resumed, state=CaseState.IN_PROGRESS, plan="", review_on=None)
-    return resumed, stated(CaseFact.RESUMED, case, command)
+    return resumed, stated(CaseFact.RESUMED, command)
 
 
 def _urge(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     urged = replace(case, flags=case.flags | {Flag.URGED})
-    return urged, stated(CaseFact.URGED, case, command)
+    return urged, stated(CaseFact.URGED, command)
 
 
 def _supervise(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     supervised = replace(case, flags=case.flags | {Flag.SUPERVISED})
-    return supervised, stated(CaseFact.SUPERVISED, case, command)
+    return supervised, stated(CaseFact.SUPERVISED, command)
 
 
 def _hand_over(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     """The ticket has been passed on and its caller told; once, then the call-back is due."""
     if open_clock(case, ClockKind.CALL_BACK) is not None:
         raise WrongState("handed-over", "此工单已办理转出，待回访")
-    return case, stated(CaseFact.HANDED_OVER, case, command)
+    return case, stated(CaseFact.HANDED_OVER, command)
 
 
 HANDLERS: Final[Mapping[Command, Callable[[CaseRecord, CaseCommand, Setting], Outcome]]] = (

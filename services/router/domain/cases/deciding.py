@@ -11,36 +11,29 @@ from datetime import datetime
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.cases.clocks import WAITS
+from services.router.domain.aggregate import replaced, settled
 from services.router.domain.cases.commands import HANDLERS
-from services.router.domain.cases.opening import settle, units_of
 from services.router.domain.cases.records import (
     CaseCommand,
+    CaseDecision,
     CaseRecord,
-    Decision,
-    Fact,
-    MissingField,
-    NotAllowed,
     Setting,
-    StaleVersion,
     Terms,
-    WrongState,
 )
 from services.router.domain.cases.states import (
+    CASE_MACHINE,
     COMMAND_NAMES,
-    FIELD_NAMES,
-    STATE_NAMES,
-    TABLE,
-    WHO,
     Command,
     Flag,
-    Role,
 )
 from services.router.domain.cases.waits import settle_waits
 from services.router.domain.clocks import Clock, Step
 from services.router.domain.desks import GRID_CENTRE
+from services.router.domain.machine import Fact
+from services.router.domain.refusals import NotAllowed
 from shared.calendar import Calendar
 from shared.events import CaseFact
+from shared.roles import Role
 
 _FACTS_OF_STEP: Final[Mapping[Step, tuple[CaseFact, ...]]] = {
     Step.REMIND: (CaseFact.REMINDED,),
@@ -58,21 +51,14 @@ _FLAGS_OF_STEP: Final[Mapping[Step, frozenset[str]]] = {
 
 def decide(
     case: CaseRecord, command: CaseCommand, terms: Terms, calendar: Calendar, now: datetime
-) -> Decision:
+) -> CaseDecision:
     """The case after the command, one version on, and what happened. Raises Refused."""
     authorise(case, command)
-    if command.version is not None and command.version != case.version:
-        raise StaleVersion("stale-version", "工单已被他人更新，请刷新后再操作")
-    transition = TABLE.get((case.state, command.command))
-    if transition is None:
-        state, name = STATE_NAMES[case.state], COMMAND_NAMES[command.command]
-        raise WrongState("wrong-state", f"工单当前为“{state}”，不能{name}")
-    for field in transition.needs:
-        if getattr(command, field) in (None, "", ()):
-            raise MissingField("missing-field", f"请填写{FIELD_NAMES[field]}")
     setting = Setting(terms, calendar, now)
-    record, facts = HANDLERS[command.command](case, command, setting)
-    return settle(settle_waits(case, record, command.command, setting), facts)
+    record, facts = CASE_MACHINE.carry_out(
+        case, command, lambda: HANDLERS[command.command](case, command, setting)
+    )
+    return settled(settle_waits(case, record, command.command, setting), facts)
 
 
 def authorise(case: CaseRecord, command: CaseCommand) -> None:
@@ -83,7 +69,7 @@ def authorise(case: CaseRecord, command: CaseCommand) -> None:
     verifies what they handled. A dispatcher is the grid centre: where that is accused, the
     supervisor (督查) gives the dispatcher's commands.
     """
-    name, who = COMMAND_NAMES[command.command], WHO[command.command]
+    name, who = COMMAND_NAMES[command.command], CASE_MACHINE.who[command.command]
     if case.accused_unit == GRID_CENTRE and Role.DISPATCHER in who:
         if command.role is Role.DISPATCHER:
             raise NotAllowed("centre-accused", f"被投诉的是区网格化管理中心，由督查{name}")
@@ -99,16 +85,13 @@ def authorise(case: CaseRecord, command: CaseCommand) -> None:
         raise NotAllowed("verify-own-work", "现场核实须由承办人以外的人员进行")
 
 
-def clock_fired(case: CaseRecord, clock: Clock, calendar: Calendar, now: datetime) -> Decision:
+def clock_fired(case: CaseRecord, clock: Clock, calendar: Calendar, now: datetime) -> CaseDecision:
     """One step of one of the case's clocks. Raises ClockNotDue if no step of it is due."""
-    position = case.clocks.index(clock)
     fired, step = clocks.fire(clock, now, calendar)
-    everything = (*case.clocks[:position], fired, *case.clocks[position + 1 :])
     detail = {"clock": clock.kind.value, "owner": clock.owner, "due_at": clock.due_at.isoformat()}
-    concerned = (clock.owner,) if clock.kind in WAITS else units_of(case)
-    facts = tuple(Fact(fact, concerned, detail=detail) for fact in _FACTS_OF_STEP[step])
-    flags = case.flags | _FLAGS_OF_STEP[step]
-    return settle(replace(case, clocks=everything, flags=flags), facts)
+    facts = tuple(Fact(fact, detail=detail) for fact in _FACTS_OF_STEP[step])
+    after = replace(replaced(case, clock, fired), flags=case.flags | _FLAGS_OF_STEP[step])
+    return settled(after, facts)
 
 
 def _acting_units(case: CaseRecord, command: Command) -> frozenset[str | None]:

@@ -13,9 +13,10 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.cases.states import Flag, Role
+from services.router.domain.cases.states import Flag
 from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE, not_accused
 from shared.events import CaseState, is_emergency
+from shared.roles import Role
 
 
 class Duty(StrEnum):

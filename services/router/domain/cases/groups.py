@@ -7,27 +7,22 @@ one event. Which cases belong together is in `incidents/grouping.py`; here is wh
 from dataclasses import replace
 from typing import Final
 
-from services.router.domain.cases.clocks import (
-    UNIT_CLOCKS,
-    cancel_clocks,
-    run_citizen_clock,
-    start_unit_clocks,
-    stop_clocks,
-)
-from services.router.domain.cases.opening import assisting, settle, stated, units_of
+from services.router.domain.aggregate import cancel_clocks, settled, stop_clocks
+from services.router.domain.cases.clocks import UNIT_CLOCKS, run_citizen_clock, start_unit_clocks
+from services.router.domain.cases.opening import assisting, stated
 from services.router.domain.cases.records import (
     CaseCommand,
+    CaseDecision,
     CaseRecord,
-    Decision,
-    Fact,
-    InvalidField,
-    LimitExceeded,
     Outcome,
     Setting,
 )
-from services.router.domain.cases.states import Command, Flag, Role
+from services.router.domain.cases.states import Command, Flag
 from services.router.domain.desks import GRID_CENTRE, not_accused
+from services.router.domain.machine import Fact
+from services.router.domain.refusals import InvalidField, LimitExceeded
 from shared.events import CaseFact, CaseState, ClockKind, Disposition, SplitTicket
+from shared.roles import Role
 from shared.taxonomy import load_taxonomy
 
 GROUPING: Final = frozenset({Command.SPLIT, Command.MERGE, Command.UNMERGE})
@@ -65,7 +60,7 @@ def split(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
         flags=case.flags - {Flag.SPLIT_PROPOSED, Flag.CLUSTER},
     )
     detail = {"children": " ".join(children)}
-    return parted, (Fact(CaseFact.SPLIT, units_of(case), command.note, detail, tickets),)
+    return parted, (Fact(CaseFact.SPLIT, command.note, detail, split=tickets),)
 
 
 def merge(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -73,7 +68,7 @@ def merge(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     into = command.merged_into or ""
     merged = cancel_clocks(case, UNIT_CLOCKS, setting.now)
     merged = replace(merged, state=CaseState.MERGED, merged_into=into)
-    return merged, stated(CaseFact.MERGED, case, command, {"into": into})
+    return merged, stated(CaseFact.MERGED, command, {"into": into})
 
 
 def unmerge(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -106,7 +101,7 @@ def unmerge(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome
         )
     alone = run_citizen_clock(alone, terms.limits, now, now, calendar)
     detail = {"from": case.merged_into or ""}
-    return alone, stated(CaseFact.UNMERGED, alone, command, detail)
+    return alone, stated(CaseFact.UNMERGED, command, detail)
 
 
 def in_event(case: CaseRecord, incident: str | None, *, cluster: bool = False) -> CaseRecord:
@@ -117,10 +112,10 @@ def in_event(case: CaseRecord, incident: str | None, *, cluster: bool = False) -
 
 def grouped(
     case: CaseRecord, incident: str | None, *, cluster: bool = False, note: str = ""
-) -> Decision:
+) -> CaseDecision:
     """A case that was there before, with the event it now is a part of, or none any more."""
-    fact = Fact(CaseFact.GROUPED, units_of(case), note, {"incident": incident or ""})
-    return settle(in_event(case, incident, cluster=cluster), (fact,))
+    fact = Fact(CaseFact.GROUPED, note, {"incident": incident or ""})
+    return settled(in_event(case, incident, cluster=cluster), (fact,))
 
 
 def follow(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -137,4 +132,4 @@ def follow(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
         assist_units=assisting(command.assist_units or (), worked, case),
     )
     detail = {"into": case.merged_into or ""}
-    return answered, stated(CaseFact.VERIFIED, answered, command, detail)
+    return answered, stated(CaseFact.VERIFIED, command, detail)

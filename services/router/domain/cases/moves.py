@@ -6,30 +6,20 @@ Return and dispute: handbook section 3; second handling: sections 2 and 5.
 from dataclasses import replace
 from typing import Final
 
+from services.router.domain.aggregate import cancel_clocks, pause_clocks, resume_clocks
 from services.router.domain.cases.clocks import (
     UNIT_CLOCKS,
     WORK_CLOCKS,
-    cancel_clocks,
-    pause_clocks,
-    resume_clocks,
     return_deadline,
     run_citizen_clock,
     start_unit_clocks,
     tighten_clocks,
 )
-from services.router.domain.cases.opening import apply_routing, assisting, stated, units_of
-from services.router.domain.cases.records import (
-    CaseCommand,
-    CaseRecord,
-    Fact,
-    InvalidField,
-    LimitExceeded,
-    Outcome,
-    Setting,
-    Terms,
-)
-from services.router.domain.cases.states import Role
+from services.router.domain.cases.opening import apply_routing, assisting, stated
+from services.router.domain.cases.records import CaseCommand, CaseRecord, Outcome, Setting, Terms
 from services.router.domain.desks import GRID_CENTRE, HOTLINE_OFFICE
+from services.router.domain.machine import Fact
+from services.router.domain.refusals import InvalidField, LimitExceeded
 from shared.events import (
     CaseFact,
     CaseState,
@@ -37,6 +27,7 @@ from shared.events import (
     Disposition,
     is_emergency,
 )
+from shared.roles import Role
 
 MAX_SECOND_HANDLINGS: Final = 2
 _DANGER_ENDS: Final = {
@@ -69,7 +60,7 @@ def return_case(case: CaseRecord, command: CaseCommand, setting: Setting) -> Out
         returned_by=(*case.returned_by, lead),
     )
     detail = {"reason_code": command.reason_code, "basis": command.basis, "proposed_owner": owner}
-    return asked, (Fact(CaseFact.RETURN_REQUESTED, (lead, owner), command.note, detail),)
+    return asked, (Fact(CaseFact.RETURN_REQUESTED, command.note, detail),)
 
 
 def rule_return(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -79,7 +70,7 @@ def rule_return(case: CaseRecord, command: CaseCommand, setting: Setting) -> Out
     if not command.approve:
         kept = resume_clocks(case, UNIT_CLOCKS, setting.now, setting.calendar)
         kept = replace(kept, state=CaseState.DISPATCHED, proposed_owner=None)
-        ruled = stated(CaseFact.RETURN_DENIED, kept, command)
+        ruled = stated(CaseFact.RETURN_DENIED, command)
     else:
         lead = case.proposed_owner or ""
         if command.role is not Role.UNIT and command.lead_unit:
@@ -88,10 +79,10 @@ def rule_return(case: CaseRecord, command: CaseCommand, setting: Setting) -> Out
         kept = _moved(case, lead, case.assist_units, setting)
         detail = {"from": case.lead_unit or "", "to": lead}
         ruled = (
-            Fact(CaseFact.RETURNED, units_of(case), command.note, detail),
-            Fact(CaseFact.REDISPATCHED, units_of(kept), command.note, detail),
+            Fact(CaseFact.RETURNED, command.note, detail),
+            Fact(CaseFact.REDISPATCHED, command.note, detail),
         )
-    return kept, (*ruled, *(stated(CaseFact.DESIGNATED, kept, command) if second else ()))
+    return kept, (*ruled, *(stated(CaseFact.DESIGNATED, command) if second else ()))
 
 
 def redispatch(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -108,8 +99,7 @@ def redispatch(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outc
     moved = _moved(decided, lead, assist, setting)
     fact = CaseFact.DISPATCHED if undecided else CaseFact.REDISPATCHED
     detail = {"from": case.lead_unit or "", "to": lead}
-    concerned = tuple(dict.fromkeys((*units_of(case), *units_of(moved))))
-    return moved, (Fact(fact, concerned, command.note, detail),)
+    return moved, (Fact(fact, command.note, detail),)
 
 
 def supplement(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -120,7 +110,7 @@ def supplement(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outc
     After second handlings have failed a person decides.
     """
     told = replace(case, ticket_version=command.ticket_version or case.ticket_version)
-    supplemented = stated(CaseFact.SUPPLEMENTED, case, command)
+    supplemented = stated(CaseFact.SUPPLEMENTED, command)
     routing, calendar, now = command.routing, setting.calendar, setting.now
     if routing is None or case.state is CaseState.CLOSED:
         return told, supplemented
@@ -133,10 +123,10 @@ def supplement(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outc
         told = replace(told, priority=routing.priority)
         told = tighten_clocks(told, routing.limits, now, calendar)
         detail = {"priority": routing.priority.value}
-        supplemented = stated(CaseFact.SUPPLEMENTED, case, command, detail)
+        supplemented = stated(CaseFact.SUPPLEMENTED, command, detail)
     if is_emergency(told.priority) and told.state in _DANGER_ENDS:
         state, fact = _DANGER_ENDS[told.state]
-        supplemented = (*supplemented, *stated(fact, case, command))
+        supplemented = (*supplemented, *stated(fact, command))
         told = replace(told, state=state, proposed_owner=None, plan="", review_on=None)
     return told, supplemented
 
@@ -146,7 +136,7 @@ def close(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     closed = cancel_clocks(case, WORK_CLOCKS, setting.now)
     closed = replace(closed, state=CaseState.CLOSED)
     detail = {"outcome": command.reason_code or "solved"}
-    return closed, stated(CaseFact.CLOSED, case, command, detail)
+    return closed, stated(CaseFact.CLOSED, command, detail)
 
 
 def reopen(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -171,11 +161,11 @@ def reopen(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
             assist_units=(),
             dispatched_at=None,
         )
-        facts = stated(CaseFact.MANUAL, case, command, {"round": str(case.round)})
+        facts = stated(CaseFact.MANUAL, command, {"round": str(case.round)})
     else:
         again = replace(again, state=CaseState.DISPATCHED, round=case.round + 1, dispatched_at=now)
         again = start_unit_clocks(again, terms.limits, now, calendar)
-        facts = stated(CaseFact.REOPENED, case, command, {"round": str(again.round)})
+        facts = stated(CaseFact.REOPENED, command, {"round": str(again.round)})
     return run_citizen_clock(again, terms.limits, now, now, calendar), facts
 
 

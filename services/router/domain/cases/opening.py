@@ -6,15 +6,21 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
+from services.router.domain.aggregate import cancel_clocks, settled
 from services.router.domain.cases.clocks import (
     WORK_CLOCKS,
-    cancel_clocks,
     run_citizen_clock,
     start_unit_clocks,
 )
-from services.router.domain.cases.records import CaseCommand, CaseRecord, Decision, Fact, Routing
-from services.router.domain.cases.states import Flag
+from services.router.domain.cases.records import (
+    CaseCommand,
+    CaseDecision,
+    CaseRecord,
+    Outcome,
+    Routing,
+)
 from services.router.domain.cases.waits import start_wait
+from services.router.domain.machine import Fact
 from shared.calendar import Calendar
 from shared.events import CaseFact, CaseState, Disposition
 
@@ -43,7 +49,7 @@ def open_case(
     now: datetime,
     accused_unit: str | None = None,
     confidential: bool = False,
-) -> Decision:
+) -> CaseDecision:
     """Version 1 of a case.
 
     A dispatched case has the unit's clocks from now and the citizen's from the receipt of
@@ -73,7 +79,7 @@ def open_case(
     )
     record, facts = apply_routing(blank, routing, policy_version, received_at, calendar, now)
     record = start_wait(record, routing, policy_version, calendar, now)
-    return settle(record, facts)
+    return settled(record, facts)
 
 
 def apply_routing(
@@ -83,7 +89,7 @@ def apply_routing(
     since: datetime,
     calendar: Calendar,
     now: datetime,
-) -> tuple[CaseRecord, tuple[Fact, ...]]:
+) -> Outcome:
     """The case as the routing wants it; `since` starts a citizen's clock that does not run yet."""
     state, facts = _OPENINGS[routing.disposition]
     dispatched = state is CaseState.DISPATCHED
@@ -115,7 +121,7 @@ def apply_routing(
         routed = run_citizen_clock(routed, routing.limits, since, now, calendar)
     if dispatched:
         routed = start_unit_clocks(routed, routing.limits, now, calendar)
-    return routed, tuple(Fact(fact, units_of(routed)) for fact in facts)
+    return routed, tuple(Fact(fact) for fact in facts)
 
 
 def assisting(units: Iterable[str], lead: str | None, case: CaseRecord) -> tuple[str, ...]:
@@ -129,18 +135,7 @@ def units_of(case: CaseRecord) -> tuple[str, ...]:
 
 
 def stated(
-    fact: CaseFact,
-    case: CaseRecord,
-    command: CaseCommand,
-    detail: Mapping[str, str] = MappingProxyType({}),
-) -> tuple[Fact, ...]:
-    """The one fact of a command, told to everybody who has the case."""
-    return (Fact(fact, units_of(case), command.note, detail),)
-
-
-def settle(case: CaseRecord, facts: tuple[Fact, ...]) -> Decision:
-    """One version on, and overdue exactly if a clock is breached."""
-    flags = case.flags - {Flag.OVERDUE}
-    if any(clock.breached for clock in case.clocks):
-        flags |= {Flag.OVERDUE}
-    return Decision(replace(case, version=case.version + 1, flags=flags), facts)
+    fact: CaseFact, command: CaseCommand, detail: Mapping[str, str] = MappingProxyType({})
+) -> tuple[Fact[CaseFact], ...]:
+    """The one fact of a command, with the note of who gave it."""
+    return (Fact(fact, command.note, detail),)

@@ -1,12 +1,12 @@
-"""What a case is, what can be asked of it, and how it answers or refuses."""
+"""What a case is, what can be asked of it, and how it answers."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import date, datetime
 from enum import StrEnum
 
-from services.router.domain.cases.states import Command, Role
-from services.router.domain.clocks import Clock
+from services.router.domain.aggregate import Aggregate, Decision
+from services.router.domain.cases.states import Command
+from services.router.domain.machine import Fact
 from shared.calendar import Calendar, Limit
 from shared.events import (
     CaseFact,
@@ -17,9 +17,9 @@ from shared.events import (
     Disposition,
     Place,
     Priority,
-    SplitTicket,
     WhistleKind,
 )
+from shared.roles import Role
 
 Limits = tuple[tuple[ClockKind, Limit], ...]
 
@@ -45,45 +45,9 @@ class Wait(StrEnum):
 Waits = tuple[tuple[Wait, Limit], ...]
 
 
-class Refused(Exception):
-    """A command that is not carried out; `sentence` says why to the person who gave it.
-
-    `slug` is the stable name of the reason.
-    """
-
-    def __init__(self, slug: str, sentence: str) -> None:
-        super().__init__(sentence)
-        self.slug = slug
-        self.sentence = sentence
-
-
-class NotAllowed(Refused):
-    """The role or the unit may not do this."""
-
-
-class StaleVersion(Refused):
-    """The person looked at an older version of the case."""
-
-
-class WrongState(Refused):
-    """The case's state does not know the command."""
-
-
-class MissingField(Refused):
-    """A field the command needs is empty."""
-
-
-class InvalidField(Refused):
-    """A field names something the command cannot take."""
-
-
-class LimitExceeded(Refused):
-    """The rules allow this only so often, so late or so urgent."""
-
-
-@dataclass(frozen=True, slots=True)
-class CaseRecord:
-    """A case as it stands; `clocks` holds every clock it ever had, oldest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CaseRecord(Aggregate):
+    """A case as it stands.
 
     `round` counts second handlings. `returned_by` are the units that asked to return it,
     `proposed_owner` the unit named by a return that is not ruled yet. `handler` is the
@@ -94,8 +58,6 @@ class CaseRecord:
     or asks while no lead has the case.
     """
 
-    number: str
-    version: int
     ticket_version: int
     round: int
     state: CaseState
@@ -108,11 +70,7 @@ class CaseRecord:
     assist_units: tuple[str, ...]
     accused_unit: str | None
     confidential: bool
-    flags: frozenset[str]
     reasons: tuple[str, ...]
-    policy_version: str
-    calendar_version: str
-    clocks: tuple[Clock, ...] = ()
     dispatched_at: datetime | None = None
     handler: str | None = None
     returned_by: tuple[str, ...] = ()
@@ -207,25 +165,6 @@ class CaseCommand:
 
 
 @dataclass(frozen=True, slots=True)
-class Fact:
-    """Something that happened; `units` are the units whose work it changes."""
-
-    fact: CaseFact
-    units: tuple[str, ...] = ()
-    note: str = ""
-    detail: Mapping[str, str] = field(default_factory=dict)
-    split: tuple[SplitTicket, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Decision:
-    """The case after a command or a clock, one version on, and the facts in their order."""
-
-    record: CaseRecord
-    facts: tuple[Fact, ...]
-
-
-@dataclass(frozen=True, slots=True)
 class Setting:
     """What a command is decided under."""
 
@@ -234,4 +173,5 @@ class Setting:
     now: datetime
 
 
-Outcome = tuple[CaseRecord, tuple[Fact, ...]]
+CaseDecision = Decision[CaseRecord, CaseFact]
+Outcome = tuple[CaseRecord, tuple[Fact[CaseFact], ...]]

@@ -4,13 +4,15 @@ Life of a case: handbook section 5; return and dispute: section 3. What a comman
 beyond its row (limits, clocks) is in `commands.py` and `moves.py`.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final, Generic, TypeVar
+from typing import Final
 
+from services.router.domain.aggregate import OVERDUE
+from services.router.domain.machine import Machine, Names, Row, Rule
 from shared.events import CaseFact, CaseState
+from shared.roles import Role
 
 
 class Command(StrEnum):
@@ -39,19 +41,6 @@ class Command(StrEnum):
     CALLED_BACK_UNSOLVED = "called-back-unsolved"
 
 
-class Role(StrEnum):
-    """Roles of a token; a dispatcher is the grid centre (区网格化管理中心).
-
-    `system` is the router itself, acting on intake's events.
-    """
-
-    UNIT = "unit"
-    DISPATCHER = "dispatcher"
-    SUPERVISOR = "supervisor"
-    OPERATOR = "operator"
-    SYSTEM = "system"
-
-
 class Flag(StrEnum):
     """Facets beside the state that the cases set; routing may bring others of its own.
 
@@ -61,66 +50,10 @@ class Flag(StrEnum):
 
     URGED = "urged"
     SUPERVISED = "supervised"
-    OVERDUE = "overdue"
+    OVERDUE = OVERDUE
     CLUSTER = "cluster"
     SPLIT_PROPOSED = "split_proposed"
     ESCALATED = "escalated"
-
-
-State = TypeVar("State", bound=StrEnum)
-Order = TypeVar("Order", bound=StrEnum)
-Stated = TypeVar("Stated", bound=StrEnum)
-
-
-@dataclass(frozen=True, slots=True)
-class Transition(Generic[State, Stated]):
-    """A cell of a table: where the command may lead from the state and what it may state.
-
-    `who`: roles that may give it; `needs`: fields of the command that must be filled.
-    """
-
-    to: tuple[State, ...]
-    facts: tuple[Stated, ...]
-    who: frozenset[Role]
-    needs: tuple[str, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Row(Generic[State, Stated]):
-    """From any of these states to one of those; nothing in `to` means the state stays."""
-
-    sources: tuple[State, ...]
-    to: tuple[State, ...]
-    facts: tuple[Stated, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Rule(Generic[State, Order, Stated]):
-    """A command, who may give it, what it needs, and its rows."""
-
-    command: Order
-    who: frozenset[Role]
-    needs: tuple[str, ...]
-    rows: tuple[Row[State, Stated], ...]
-
-
-def table_of(
-    rules: Iterable[Rule[State, Order, Stated]],
-) -> Mapping[tuple[State, Order], Transition[State, Stated]]:
-    """The cells that the rules fill; what is in none of them is refused."""
-    return MappingProxyType(
-        {
-            (state, rule.command): Transition(row.to or (state,), row.facts, rule.who, rule.needs)
-            for rule in rules
-            for row in rule.rows
-            for state in row.sources
-        }
-    )
-
-
-def who_of(rules: Iterable[Rule[State, Order, Stated]]) -> Mapping[Order, frozenset[Role]]:
-    """Who may give each command."""
-    return MappingProxyType({rule.command: rule.who for rule in rules})
 
 
 _S = CaseState
@@ -328,9 +261,6 @@ _RULES: Final[tuple[Rule[CaseState, Command, CaseFact], ...]] = (
     ),
 )
 
-TABLE: Final = table_of(_RULES)
-WHO: Final = who_of(_RULES)
-
 COMMAND_NAMES: Final[Mapping[Command, str]] = MappingProxyType(
     {
         Command.ACCEPT: "签收",
@@ -390,3 +320,5 @@ FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "merged_into": "并入的工单",
     }
 )
+
+CASE_MACHINE: Final = Machine.of(_RULES, Names("工单", STATE_NAMES, COMMAND_NAMES, FIELD_NAMES))

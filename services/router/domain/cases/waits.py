@@ -13,13 +13,8 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.cases.clocks import (
-    WAITS,
-    cancel_clocks,
-    ladder_of,
-    stop_clocks,
-    tighten_clocks,
-)
+from services.router.domain.aggregate import cancel_clocks, stop_clocks
+from services.router.domain.cases.clocks import WAITS, ladder_of, tighten_clocks
 from services.router.domain.cases.records import CaseRecord, Routing, Setting, Terms, Wait
 from services.router.domain.cases.states import Command
 from services.router.domain.desks import CITY_HOTLINE, GRID_CENTRE, HOTLINE_OFFICE, not_accused

@@ -15,9 +15,10 @@ from datetime import datetime, timedelta
 from itertools import chain
 from typing import Final
 
-from services.router.domain.cases.records import CaseRecord, InvalidField, LimitExceeded, WrongState
+from services.router.domain.cases.records import CaseRecord
 from services.router.domain.cases.states import STATE_NAMES, Command
 from services.router.domain.incidents.wording import Wording, overlap
+from services.router.domain.refusals import InvalidField, LimitExceeded, WrongState
 from shared.events import CaseState, is_emergency
 
 NEAR: Final = timedelta(days=3)

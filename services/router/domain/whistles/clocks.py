@@ -4,47 +4,20 @@ Each called unit acknowledges, arrives and handles on clocks of its own: late un
 one by one, the others stand (handbook section 2).
 """
 
-from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from math import ceil
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.clocks import Clock, Ladder
+from services.router.domain.aggregate import replaced
+from services.router.domain.clocks import Ladder
 from services.router.domain.whistles.records import WhistleRecord, WhistleSetting
 from shared.calendar import Calendar, Limit, LimitUnit, due
 from shared.events import ClockKind, WhistleKind
 
 UNIT_CLOCKS: Final = (ClockKind.ACKNOWLEDGE, ClockKind.ARRIVE, ClockKind.HANDLE)
 _DAY: Final = timedelta(days=1)
-
-
-def change_clocks(
-    whistle: WhistleRecord,
-    kinds: Collection[ClockKind],
-    change: Callable[[Clock], Clock],
-    *,
-    unit: str | None = None,
-) -> WhistleRecord:
-    """The whistle with `change` done to its open clocks of these kinds, of one unit or all."""
-    return replace(whistle, clocks=clocks.changed(whistle.clocks, kinds, change, unit))
-
-
-def stop_clocks(
-    whistle: WhistleRecord,
-    kinds: Collection[ClockKind],
-    at: datetime,
-    *,
-    unit: str | None = None,
-) -> WhistleRecord:
-    """Their tasks are done."""
-    return change_clocks(whistle, kinds, lambda clock: clocks.stop(clock, at), unit=unit)
-
-
-def cancel_clocks(whistle: WhistleRecord, at: datetime) -> WhistleRecord:
-    """The whistle has ended, and with it every task that is still open."""
-    return change_clocks(whistle, tuple(ClockKind), lambda clock: clocks.cancel(clock, at))
 
 
 def start_clock(
@@ -99,15 +72,10 @@ def restart_handling(
     whistle: WhistleRecord, unit: str, at: datetime, calendar: Calendar
 ) -> WhistleRecord:
     """A unit's work did not stand: its clock to handle runs on with the time it had left."""
-    return replace(
-        whistle,
-        clocks=tuple(
-            clocks.restart(clock, at, calendar)
-            if clock.kind is ClockKind.HANDLE and clock.owner == unit
-            else clock
-            for clock in whistle.clocks
-        ),
-    )
+    for clock in whistle.clocks:
+        if clock.kind is ClockKind.HANDLE and clock.owner == unit:
+            whistle = replaced(whistle, clock, clocks.restart(clock, at, calendar))
+    return whistle
 
 
 def was_in_time(whistle: WhistleRecord, unit: str, now: datetime) -> bool:

@@ -10,20 +10,14 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import Final
 
-from services.router.domain.cases.records import (
-    CaseRecord,
-    InvalidField,
-    LimitExceeded,
-    MissingField,
-    WrongState,
-)
-from services.router.domain.cases.states import Role
+from services.router.domain.aggregate import cancel_clocks, stop_clocks
+from services.router.domain.cases.records import CaseRecord
+from services.router.domain.machine import Fact
+from services.router.domain.refusals import InvalidField, LimitExceeded, MissingField, WrongState
 from services.router.domain.whistles.clocks import (
-    cancel_clocks,
     restart_handling,
     start_clock,
     start_unit_clocks,
-    stop_clocks,
     was_in_time,
 )
 from services.router.domain.whistles.records import (
@@ -49,6 +43,7 @@ from shared.events import (
     WhistleKind,
     WhistleState,
 )
+from shared.roles import Role
 
 WhistleOutcome = tuple[WhistleRecord, tuple[Happened, ...]]
 Handler = Callable[[WhistleRecord, CaseRecord, WhistleOrder, WhistleSetting], WhistleOutcome]
@@ -154,7 +149,7 @@ def _acknowledge(
     own = _called(whistle, order.unit)
     if own.acknowledged_at is not None:
         raise WrongState("already-acknowledged", "本单位已应哨")
-    whistle = stop_clocks(whistle, (ClockKind.ACKNOWLEDGE,), setting.now, unit=own.unit)
+    whistle = stop_clocks(whistle, (ClockKind.ACKNOWLEDGE,), setting.now, own.unit)
     own = replace(own, acknowledged_at=setting.now, note=order.note or own.note)
     return _with(whistle, own), _stated(WhistleFact.ACKNOWLEDGED, order, own.unit)
 
@@ -167,7 +162,7 @@ def _arrive(
     if own.arrived_at is not None:
         raise WrongState("already-arrived", "本单位已报到")
     kinds = (ClockKind.ACKNOWLEDGE, ClockKind.ARRIVE)
-    whistle = stop_clocks(whistle, kinds, setting.now, unit=own.unit)
+    whistle = stop_clocks(whistle, kinds, setting.now, own.unit)
     own = replace(
         own,
         acknowledged_at=own.acknowledged_at or setting.now,
@@ -189,7 +184,7 @@ def _handle(
     if own.lead and not order.note.strip():
         raise MissingField("missing-field", "主办单位请填写处置结果")
     own = replace(own, handled_at=setting.now, handler=order.actor, note=order.note or own.note)
-    whistle = stop_clocks(whistle, (ClockKind.HANDLE,), setting.now, unit=own.unit)
+    whistle = stop_clocks(whistle, (ClockKind.HANDLE,), setting.now, own.unit)
     whistle = _with(whistle, own)
     if whistle.state is WhistleState.DISPATCHED and _is_handled(whistle):
         whistle = replace(whistle, state=WhistleState.HANDLED)
@@ -263,7 +258,9 @@ def _score_street(
 def _close(
     whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
 ) -> WhistleOutcome:
-    closed = replace(cancel_clocks(whistle, setting.now), state=WhistleState.CLOSED)
+    closed = replace(
+        cancel_clocks(whistle, tuple(ClockKind), setting.now), state=WhistleState.CLOSED
+    )
     return closed, _stated(WhistleFact.CLOSED, order)
 
 
@@ -291,7 +288,7 @@ def _stated(
     concerns: str | None = None,
     detail: Mapping[str, str] = MappingProxyType({}),
 ) -> tuple[Happened, ...]:
-    return (Happened(fact, concerns, order.note, detail),)
+    return (Fact(fact, order.note, detail, concerns),)
 
 
 WHISTLE_HANDLERS: Final[Mapping[WhistleCommand, Handler]] = MappingProxyType(

@@ -12,17 +12,13 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.cases.records import (
-    CaseRecord,
-    MissingField,
-    NotAllowed,
-    StaleVersion,
-    WrongState,
-)
-from services.router.domain.cases.states import Role
+from services.router.domain.aggregate import cancel_clocks, replaced, settled
+from services.router.domain.cases.records import CaseRecord
 from services.router.domain.clocks import Clock, Ladder, Step
 from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE, not_accused
-from services.router.domain.whistles.clocks import UNIT_CLOCKS, cancel_clocks, start_clock
+from services.router.domain.machine import Fact
+from services.router.domain.refusals import NotAllowed
+from services.router.domain.whistles.clocks import UNIT_CLOCKS, start_clock
 from services.router.domain.whistles.commands import WHISTLE_HANDLERS, send_out, start_check
 from services.router.domain.whistles.records import (
     Happened,
@@ -34,15 +30,13 @@ from services.router.domain.whistles.records import (
 )
 from services.router.domain.whistles.states import (
     WHISTLE_COMMAND_NAMES,
-    WHISTLE_FIELD_NAMES,
-    WHISTLE_STATE_NAMES,
-    WHISTLE_TABLE,
-    WHISTLE_WHO,
+    WHISTLE_MACHINE,
     WhistleCommand,
     WhistleFlag,
 )
 from services.router.domain.whistles.summons import CENTRES, check_summons, units_of
 from shared.events import ClockKind, WhistleFact, WhistleKind, WhistleState
+from shared.roles import Role
 
 DUTY_OFFICER: Final = "duty-officer"
 """The called unit's next duty officer, who is no unit and has no queue."""
@@ -107,7 +101,7 @@ def blow(
     whistle = start_clock(whistle, ClockKind.SIGN, street, setting.terms.sign, setting)
     if summons.kind is WhistleKind.EMERGENCY:
         whistle = start_check(whistle, setting)
-    return _settle(whistle, (Happened(WhistleFact.BLOWN, note=note),))
+    return _settle(whistle, (Fact(WhistleFact.BLOWN, note=note),))
 
 
 def decide_whistle(
@@ -118,16 +112,10 @@ def decide_whistle(
     The setting's terms are those of the summons the whistle will have: an amended one's.
     """
     authorise_whistle(whistle, order)
-    if order.version is not None and order.version != whistle.version:
-        raise StaleVersion("stale-version", "哨单已被他人更新，请刷新后再操作")
-    transition = WHISTLE_TABLE.get((whistle.state, order.command))
-    if transition is None:
-        state, name = WHISTLE_STATE_NAMES[whistle.state], WHISTLE_COMMAND_NAMES[order.command]
-        raise WrongState("wrong-state", f"哨单当前为“{state}”，不能{name}")
-    for field in transition.needs:
-        if getattr(order, field) is None:
-            raise MissingField("missing-field", f"请填写{WHISTLE_FIELD_NAMES[field]}")
-    return _settle(*WHISTLE_HANDLERS[order.command](whistle, case, order, setting))
+    act = WHISTLE_HANDLERS[order.command]
+    return _settle(
+        *WHISTLE_MACHINE.carry_out(whistle, order, lambda: act(whistle, case, order, setting))
+    )
 
 
 def authorise_whistle(whistle: WhistleRecord, order: WhistleOrder) -> None:
@@ -138,7 +126,7 @@ def authorise_whistle(whistle: WhistleRecord, order: WhistleOrder) -> None:
     and who blew cannot score itself. Where the grid centre is accused, the supervisor (督查)
     does what a dispatcher does.
     """
-    name, who = WHISTLE_COMMAND_NAMES[order.command], WHISTLE_WHO[order.command]
+    name, who = WHISTLE_COMMAND_NAMES[order.command], WHISTLE_MACHINE.who[order.command]
     if whistle.accused_unit == GRID_CENTRE and Role.DISPATCHER in who:
         who = who - {Role.DISPATCHER} | {Role.SUPERVISOR}
     if order.role not in who:
@@ -164,12 +152,10 @@ def whistle_clock_fired(
     unchecked = emergency and clock.kind is ClockKind.CHECK and step is Step.OVERDUE
     if unchecked:
         fired = replace(fired, stopped_at=setting.now, next_fire_at=None)
-    position = whistle.clocks.index(clock)
-    everything = (*whistle.clocks[:position], fired, *whistle.clocks[position + 1 :])
-    whistle = replace(whistle, clocks=everything)
+    whistle = replaced(whistle, clock, fired)
     if unchecked:
         whistle = send_out(whistle, setting)
-        facts = (*facts, Happened(WhistleFact.DISPATCHED))
+        facts = (*facts, Fact(WhistleFact.DISPATCHED))
     return _settle(whistle, facts)
 
 
@@ -177,8 +163,8 @@ def case_closed(whistle: WhistleRecord, now: datetime) -> WhistleDecision | None
     """The citizen's word ended the case, and with it the whistle; None if it had ended."""
     if whistle.state is WhistleState.CLOSED:
         return None
-    closed = replace(cancel_clocks(whistle, now), state=WhistleState.CLOSED)
-    return _settle(closed, (Happened(WhistleFact.CLOSED, detail={"by": "citizen"}),))
+    closed = replace(cancel_clocks(whistle, tuple(ClockKind), now), state=WhistleState.CLOSED)
+    return _settle(closed, (Fact(WhistleFact.CLOSED, detail={"by": "citizen"}),))
 
 
 def danger_over(whistle: WhistleRecord, now: datetime) -> WhistleDecision | None:
@@ -186,8 +172,8 @@ def danger_over(whistle: WhistleRecord, now: datetime) -> WhistleDecision | None
     taken_up = whistle.blown_by != Role.SYSTEM or whistle.state is not WhistleState.PROPOSED
     if taken_up or whistle.summons.kind is not WhistleKind.EMERGENCY:
         return None
-    ended = replace(cancel_clocks(whistle, now), state=WhistleState.CLOSED)
-    return _settle(ended, (Happened(WhistleFact.CLOSED, detail={"by": "priority"}),))
+    ended = replace(cancel_clocks(whistle, tuple(ClockKind), now), state=WhistleState.CLOSED)
+    return _settle(ended, (Fact(WhistleFact.CLOSED, detail={"by": "priority"}),))
 
 
 def citizen_unsolved(whistle: WhistleRecord) -> WhistleDecision | None:
@@ -197,7 +183,7 @@ def citizen_unsolved(whistle: WhistleRecord) -> WhistleDecision | None:
         return None
     units = (replace(unit, unsolved_by_citizen=unit.lead) for unit in whistle.units)
     detail = {"by": "citizen", "solved": "no"}
-    scored = Happened(WhistleFact.SCORED, lead.unit, detail=detail)
+    scored = Fact(WhistleFact.SCORED, concerns=lead.unit, detail=detail)
     return _settle(replace(whistle, units=tuple(units)), (scored,))
 
 
@@ -224,24 +210,20 @@ def _facts_of_step(clock: Clock, step: Step, accused_unit: str | None) -> tuple[
         goes_to = _EMERGENCY_GOES_TO.get((clock.kind, step), goes_to)
     facts: list[Happened] = []
     if step in _FACT_OF_STEP:
-        facts.append(Happened(_FACT_OF_STEP[step], concerns, detail=detail))
+        facts.append(Fact(_FACT_OF_STEP[step], concerns=concerns, detail=detail))
     if goes_to is not None:
         up = {**detail, "to": not_accused(goes_to, accused_unit)}
-        facts.append(Happened(WhistleFact.ESCALATED, concerns, detail=up))
+        facts.append(Fact(WhistleFact.ESCALATED, concerns=concerns, detail=up))
     return tuple(facts)
 
 
 def _settle(whistle: WhistleRecord, facts: tuple[Happened, ...]) -> WhistleDecision:
-    """One version on, overdue exactly if a clock is breached, escalated to whom the facts say."""
+    """The next version, with the flags and the desks that the facts name."""
     raised = {_FLAG_OF_FACT[told.fact].value for told in facts if told.fact in _FLAG_OF_FACT}
-    flags = (whistle.flags | raised) - {WhistleFlag.OVERDUE.value}
-    if any(clock.breached for clock in whistle.clocks):
-        flags |= {WhistleFlag.OVERDUE.value}
     goes_to = {told.detail["to"] for told in facts if told.fact is WhistleFact.ESCALATED}
-    settled = replace(
+    whistle = replace(
         whistle,
-        version=whistle.version + 1,
-        flags=flags,
+        flags=whistle.flags | raised,
         escalated_to=whistle.escalated_to | goes_to,
     )
-    return WhistleDecision(settled, facts)
+    return settled(whistle, facts)

@@ -11,12 +11,12 @@ from enum import StrEnum
 from types import MappingProxyType
 
 from services.router.domain.cases.duties import is_above
-from services.router.domain.cases.states import Role
 from services.router.domain.desks import DESKS
 from services.router.domain.whistles.records import WhistleRecord
 from services.router.domain.whistles.states import WhistleFlag
 from services.router.domain.whistles.summons import centre_for
 from shared.events import WhistleKind, WhistleState
+from shared.roles import Role
 
 
 class WhistleDuty(StrEnum):

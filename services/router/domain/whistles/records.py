@@ -1,15 +1,13 @@
 """What a whistle (吹哨) is, what can be asked of it, and how it answers.
 
 A whistle is no transfer: the street keeps the citizen's ticket and calls units it has no
-power over (handbook section 2). Refusals are those of a case (`cases/records.py`).
-"""
+power over (handbook section 2)."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 
-from services.router.domain.cases.states import Role
-from services.router.domain.clocks import Clock
+from services.router.domain.aggregate import Aggregate, Decision
+from services.router.domain.machine import Fact
 from services.router.domain.whistles.states import WhistleCommand
 from shared.calendar import Calendar, Limit
 from shared.events import (
@@ -20,6 +18,7 @@ from shared.events import (
     WhistleKind,
     WhistleState,
 )
+from shared.roles import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,9 +63,9 @@ class Summons:
     appointed_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class WhistleRecord:
-    """A whistle as it stands; `clocks` holds every clock it ever had, oldest first.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WhistleRecord(Aggregate):
+    """A whistle as it stands.
 
     `street` blew it, or the grid centre where the place has no street. A clock's owner is
     the unit it binds: a called one, `street` for the signature, the grid centre for the
@@ -75,9 +74,7 @@ class WhistleRecord:
     `escalated_to` are the desks and officers before whom it has been brought.
     """
 
-    number: str
     ticket_number: str
-    version: int
     state: WhistleState
     street: str
     place: Place
@@ -86,10 +83,6 @@ class WhistleRecord:
     units: tuple[CalledUnit, ...]
     blown_by: str
     blown_at: datetime
-    policy_version: str
-    calendar_version: str
-    clocks: tuple[Clock, ...] = ()
-    flags: frozenset[str] = frozenset()
     signer: str | None = None
     signer_title: str = ""
     signed_at: datetime | None = None
@@ -172,19 +165,5 @@ class WhistleOrder:
     complete: bool | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Happened:
-    """A fact about a whistle; `concerns` is the called unit it is about, if it is about one."""
-
-    fact: WhistleFact
-    concerns: str | None = None
-    note: str = ""
-    detail: Mapping[str, str] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True)
-class WhistleDecision:
-    """The whistle after a command or a clock, one version on, and the facts in their order."""
-
-    record: WhistleRecord
-    facts: tuple[Happened, ...]
+Happened = Fact[WhistleFact]
+WhistleDecision = Decision[WhistleRecord, WhistleFact]

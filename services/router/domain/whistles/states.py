@@ -9,8 +9,10 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Final
 
-from services.router.domain.cases.states import Role, Row, Rule, table_of, who_of
+from services.router.domain.aggregate import OVERDUE
+from services.router.domain.machine import Machine, Names, Row, Rule
 from shared.events import WhistleFact, WhistleState
+from shared.roles import Role
 
 
 class WhistleCommand(StrEnum):
@@ -32,7 +34,7 @@ class WhistleFlag(StrEnum):
     """Facets beside the state: `overdue` exactly while one of its clocks is breached."""
 
     URGED = "urged"
-    OVERDUE = "overdue"
+    OVERDUE = OVERDUE
     ESCALATED = "escalated"
 
 
@@ -89,9 +91,6 @@ _RULES: Final[tuple[Rule[WhistleState, WhistleCommand, WhistleFact], ...]] = (
     Rule(_C.CLOSE, _STREET, (), (Row((_S.CONFIRMED,), (_S.CLOSED,), (_F.CLOSED,)),)),
 )
 
-WHISTLE_TABLE: Final = table_of(_RULES)
-WHISTLE_WHO: Final = who_of(_RULES)
-
 WHISTLE_COMMAND_NAMES: Final[Mapping[WhistleCommand, str]] = MappingProxyType(
     {
         _C.AMEND: "补正",
@@ -132,3 +131,8 @@ SUMMONS_FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
 """The fields of a summons that a policy can make mandatory."""
 
 WHISTLE_FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType({"summons": "吹哨内容"})
+
+WHISTLE_MACHINE: Final = Machine.of(
+    _RULES,
+    Names("哨单", WHISTLE_STATE_NAMES, WHISTLE_COMMAND_NAMES, WHISTLE_FIELD_NAMES),
+)

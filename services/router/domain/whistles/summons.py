@@ -4,9 +4,10 @@ from collections.abc import Collection
 from typing import Final
 
 from services.router.domain.cases.duties import AT_WORK
-from services.router.domain.cases.records import CaseRecord, InvalidField, LimitExceeded, WrongState
+from services.router.domain.cases.records import CaseRecord
 from services.router.domain.cases.states import STATE_NAMES
 from services.router.domain.desks import DISCIPLINE, GRID_CENTRE, not_accused
+from services.router.domain.refusals import InvalidField, LimitExceeded, WrongState
 from services.router.domain.whistles.records import CalledUnit, KindTerms, Summons
 from shared.events import CaseState, Certainty, WhistleKind, is_emergency
 
