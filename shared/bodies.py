@@ -2,10 +2,25 @@
 
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+
+from shared.redaction import redact
+from shared.text import clean
 
 UnitSlug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 LeafSlug = Annotated[str, StringConstraints(pattern=r"^[a-z]+\.[a-z_]{1,40}$")]
+
+
+Version = Annotated[int, Field(strict=True, ge=1)]
+"""The version of a record that the sender saw: another one is refused (409)."""
+
+REDACTED = AfterValidator(redact)
+Remark = Annotated[str, StringConstraints(max_length=2000), AfterValidator(clean), REDACTED]
+"""Free words of staff, empty where there are none: what a person may be known by is taken out."""
+Spot = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean), REDACTED]
+"""A place in words."""
+Title = Annotated[str, StringConstraints(max_length=60), AfterValidator(clean), REDACTED]
+"""An office, or the code of a reason."""
 
 
 class Body(BaseModel):

@@ -115,7 +115,8 @@ class ClockKind(StrEnum):
 
     Of a case: signing for the ticket, first contact, resolution; and what must not wait in
     silence: a desk's decision, telling whoever takes a redirected ticket, a ruling, the
-    review of a suspended case, verification, the call-back. Of a whistle: the written
+    review of a suspended case, verification, the call-back, asking the caller for what is
+    missing, settling a doubt about leaf, place or who is accused. Of a whistle: the written
     signature, the grid centre's check, and for each called unit acknowledging, arriving
     and handling.
     """
@@ -129,6 +130,8 @@ class ClockKind(StrEnum):
     REVIEW = "review"
     VERIFY = "verify"
     CALL_BACK = "call_back"
+    ASK = "ask"
+    SETTLE = "settle"
     SIGN = "sign"
     CHECK = "check"
     ACKNOWLEDGE = "acknowledge"
@@ -155,6 +158,7 @@ class WhistleState(StrEnum):
     HANDLED = "handled"
     CONFIRMED = "confirmed"
     CLOSED = "closed"
+    WITHDRAWN = "withdrawn"
 
 
 class Regime(StrEnum):
@@ -186,12 +190,25 @@ class Location(Payload):
     lon: float = Field(ge=-180, le=180)
 
 
+class Heard(StrEnum):
+    """What only the words of a ticket say: a wish for secrecy, an accusation, an end.
+
+    `settled`: the caller says that an earlier matter is solved.
+    """
+
+    SECRECY = "secrecy"
+    ACCUSATION = "accusation"
+    SETTLED = "settled"
+
+
 class Ticket(Payload):
     """A ticket as the other services see it: redacted, without its caller.
 
     A ticket split off another names its `parent` and the leaf a person gave its `demand`.
     `earlier` are the numbers of the same caller's last tickets, newest first, and
     `usual_street` is where the last of them was: a hint to who asks, never a decision.
+    `heard` says what of `confidential` and `accused_unit` only its words say; an accused unit
+    `street` is that of the place, whichever it is. `refers_to` are earlier tickets it names.
     """
 
     number: str
@@ -211,6 +228,8 @@ class Ticket(Payload):
     demand: str | None = None
     earlier: tuple[str, ...] = ()
     usual_street: str | None = None
+    heard: tuple[Heard, ...] = ()
+    refers_to: tuple[str, ...] = ()
 
 
 class TicketReceived(Payload):
@@ -250,11 +269,12 @@ class TicketCalledBack(Payload):
 
 
 class TicketClosed(Payload):
-    """The call-back ended the ticket. `outcome`: solved, or unreasonable after the last round."""
+    """The ticket has ended. `outcome` says how, `note` why, where it was no call-back."""
 
     number: str
     version: int
     outcome: str
+    note: str = ""
     at: AwareDatetime
 
 
@@ -371,6 +391,21 @@ class Place(Payload):
     question: str | None = None
 
 
+class Alarm(Payload):
+    """A danger of a case: what it is called, whom to dial at once, what to tell the caller.
+
+    `clause` are the words that show it, `heard_at` when they were said.
+    """
+
+    kind: str
+    name: str
+    priority: Priority
+    clause: str
+    dial: tuple[str, ...] = ()
+    tell_caller: str = ""
+    heard_at: AwareDatetime
+
+
 class ClockView(Payload):
     """One clock of a case. `within` is the policy's limit, such as `15min` or `5wd`.
 
@@ -399,7 +434,8 @@ class Case(Payload):
     those of a call that holds several, proposed to be split; `children` the tickets it was
     split into, `parent` the ticket it was split off. `incident` (同一事件) groups cases of
     one event, and `merged_into` is the case that is worked for all of them.
-    `suggested_whistle` is the kind a street would blow if it cannot do it alone.
+    `suggested_whistle` is the kind a street would blow if it cannot do it alone. `alarms` are
+    the dangers that stand, the worst first. `outcome` says how a closed case ended.
     """
 
     number: str
@@ -426,6 +462,10 @@ class Case(Payload):
     incident: str | None = None
     merged_into: str | None = None
     suggested_whistle: WhistleKind | None = None
+    accused_unit: str | None = None
+    confidential: bool = False
+    alarms: tuple[Alarm, ...] = ()
+    outcome: str | None = None
 
 
 class SplitTicket(Payload):
@@ -473,6 +513,8 @@ class WhistleUnit(Payload):
     """One called unit of a whistle: what it did and when, its own clocks, its score.
 
     `unsolved_by_citizen`: the call-back said that it is not solved, whatever the score.
+    `refusal` is why a unit says that it was called wrongly, `released_at` when the grid centre
+    agreed. `absent`: it had not come when the whistle was closed.
     """
 
     unit: str
@@ -485,6 +527,10 @@ class WhistleUnit(Payload):
     clocks: tuple[ClockView, ...] = ()
     score: UnitScore | None = None
     unsolved_by_citizen: bool = False
+    refused_at: AwareDatetime | None = None
+    refusal: str = ""
+    released_at: AwareDatetime | None = None
+    absent: bool = False
 
 
 class Whistle(Payload):
@@ -493,7 +539,8 @@ class Whistle(Payload):
     `street` blew it: the street of the place, or the grid centre where there is none.
     `signer` signed it, `signer_title` is the office they hold. `missing` are the mandatory
     fields for which the grid centre rejected it. `clocks` are those of the signature,
-    the check and the confirmation; each unit's own stand with the unit.
+    the check and the confirmation; each unit's own stand with the unit. `dangers` are the
+    kinds an emergency whistle is blown for; `withdrawal` says why it was taken back.
     """
 
     number: str
@@ -513,6 +560,9 @@ class Whistle(Payload):
     in_progress: bool = False
     confidential: bool = False
     appointed_at: AwareDatetime | None = None
+    dangers: tuple[str, ...] = ()
+    withdrawn_at: AwareDatetime | None = None
+    withdrawal: str = ""
     blown_by: str
     blown_at: AwareDatetime
     signer: str | None = None
@@ -643,6 +693,12 @@ class CaseFact(StrEnum):
     MERGED = "merged"
     UNMERGED = "unmerged"
     CLOSED = "closed"
+    ALARMED = "alarmed"
+    DOUBTED = "doubted"
+    RECLASSIFIED = "reclassified"
+    RELOCATED = "relocated"
+    RESTRICTED = "restricted"
+    UPHELD = "upheld"
 
     @property
     def event_type(self) -> str:
@@ -668,6 +724,11 @@ class WhistleFact(StrEnum):
     OVERDUE = "overdue"
     ESCALATED = "escalated"
     CLOSED = "closed"
+    WITHDRAWN = "withdrawn"
+    REFUSED = "refused"
+    RELEASED = "released"
+    REFUSAL_DENIED = "refusal_denied"
+    RELOCATED = "relocated"
 
     @property
     def event_type(self) -> str:

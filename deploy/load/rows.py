@@ -24,11 +24,12 @@ from sqlalchemy import TextClause, text
 from deploy.load.texts import body
 from deploy.stack import settings_for
 from services.router.clockwork import BATCH, DUE
+from services.router.domain.cases.states import NO_PART
 from services.router.domain.incidents.grouping import LOOK_BACK, NEAR
 from services.router.domain.incidents.wording import COMPARED
 from services.router.domain.places.resolver import resolve
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
-from services.router.storage.incidents import IN_THE_STREET, NO_PART, RECENT
+from services.router.storage.incidents import IN_THE_STREET, RECENT
 from services.router.storage.queues import FOLLOWING
 from shared.database import Database
 from shared.postgres import database_url, running_server

@@ -17,14 +17,16 @@ from services.router.domain.clocks import Clock, due_step
 from services.router.domain.routing import Rules
 from services.router.domain.whistles.deciding import whistle_clock_fired
 from services.router.domain.whistles.records import WhistleRecord
-from services.router.following import setting_for
-from services.router.storage.ledger import Entry, Ledger
-from shared.database import Database, Reader, Writer, is_transient
+from services.router.storage.cases import HeldCase
+from services.router.work import Work, working
+from shared.database import Database, Reader, is_transient
 from shared.metrics import CASES_NOT_FIRED, CLOCK_DELAY_SECONDS, CLOCKS_FIRED
 from shared.relay import Relay
 
 BATCH: Final = 100
 PAUSE_SECONDS: Final = 1.0
+CLOCK: Final = "clock"
+"""Who acts where a clock does."""
 
 DUE: Final = text(
     "SELECT number, next_fire_at FROM clock WHERE next_fire_at <= :now"
@@ -43,34 +45,27 @@ def due_cases(reader: Reader, now: datetime, failing: Collection[str] = ()) -> S
     return list(dict.fromkeys(number for number, _ in rows))
 
 
-def fire_due(writer: Writer, rules: Rules, numbers: Sequence[str], now: datetime) -> int:
+def fire_due(work: Work, numbers: Sequence[str]) -> int:
     """Fire what is due in these cases; how many steps were taken."""
-    ledger = Ledger(writer)
-    ledger.hold(numbers, skip_locked=True)
+    work.ledger.hold(numbers, skip_locked=True)
     fired = 0
-    for entry in ledger.entries():
-        while (due := _next_due(entry, now)) is not None:
-            _fire(ledger, entry, rules, *due, now)
+    for held in work.ledger.cases:
+        while (due := _next_due(held, work.now)) is not None:
+            _fire(work, held, *due)
             fired += 1
-    ledger.store()
+    work.finish()
     return fired
 
 
-def _fire(
-    ledger: Ledger,
-    entry: Entry,
-    rules: Rules,
-    clock: Clock,
-    whistle: WhistleRecord | None,
-    now: datetime,
-) -> None:
-    CLOCKS_FIRED.labels(clock.kind, due_step(clock, now)).inc()
+def _fire(work: Work, held: HeldCase, clock: Clock, whistle: WhistleRecord | None) -> None:
+    CLOCKS_FIRED.labels(clock.kind, due_step(clock, work.now)).inc()
+    by = work.by(CLOCK)
     if whistle is None:
-        decision = clock_fired(entry.case, clock, rules.calendar, now)
-        ledger.tell(entry.ticket, decision, now, actor="clock")
+        decision = clock_fired(held.record, clock, work.rules.calendar, work.now)
+        work.tell(held.ticket, decision, by)
     else:
-        setting = setting_for(rules, entry.case, whistle.summons, now)
-        ledger.tell_whistle(whistle_clock_fired(whistle, clock, setting), now, actor="clock")
+        setting = work.setting(held.record, whistle.summons)
+        work.ledger.tell_whistle(whistle_clock_fired(whistle, clock, setting), by)
 
 
 class Clockwork:
@@ -102,8 +97,8 @@ class Clockwork:
         return fired > 0
 
     def _fire(self, numbers: Sequence[str], now: datetime) -> int:
-        with self._database.writing() as writer:
-            return fire_due(writer, self._rules, numbers, now)
+        with working(self._database, self._rules, now) as work:
+            return fire_due(work, numbers)
 
     def _fire_alone(self, number: str, now: datetime) -> int:
         try:
@@ -116,12 +111,13 @@ class Clockwork:
             return 0
 
 
-def _next_due(entry: Entry, now: datetime) -> tuple[Clock, WhistleRecord | None] | None:
+def _next_due(held: HeldCase, now: datetime) -> tuple[Clock, WhistleRecord | None] | None:
     """The clock of the case or of one of its whistles whose step fell due first."""
-    due: list[tuple[Clock, WhistleRecord | None]] = [
-        (clock, None) for clock in entry.case.clocks if due_step(clock, now) is not None
+    whistles = [whistle.record for whistle in held.whistles.values()]
+    due = [
+        (clock, whistle)
+        for whistle in (None, *whistles)
+        for clock in (whistle or held.record).clocks
+        if due_step(clock, now) is not None
     ]
-    for held in entry.whistles.values():
-        whistle = held.record
-        due.extend((c, whistle) for c in whistle.clocks if due_step(c, now) is not None)
     return min(due, key=lambda pair: pair[0].next_fire_at or now, default=None)

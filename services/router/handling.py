@@ -9,21 +9,31 @@ import structlog
 from sqlalchemy import delete, text
 from sqlmodel import col, select
 
-from services.router.domain.cases.deciding import decide
 from services.router.domain.cases.groups import grouped, in_event
+from services.router.domain.cases.moves import SOLVED
 from services.router.domain.cases.opening import open_case
-from services.router.domain.cases.records import CaseCommand, Routing
+from services.router.domain.cases.records import Aspect, CaseCommand, CaseDecision, Routing
 from services.router.domain.cases.states import Command
+from services.router.domain.dangers import is_ruled_out
 from services.router.domain.incidents.grouping import Call
 from services.router.domain.incidents.wording import wording
 from services.router.domain.places.gazetteer import Gazetteer
+from services.router.domain.places.resolver import resolve
 from services.router.domain.refusals import WrongState
-from services.router.domain.routing import Rules, matter_of, route, same_terms, terms_for
-from services.router.following import follow_cases
-from services.router.storage.incidents import Joined, follow_leads, gather, hold_together
-from services.router.storage.ledger import Entry, Ledger
+from services.router.domain.routing import (
+    PERSON,
+    Rules,
+    accused_at,
+    matter_of,
+    route,
+    supplementing,
+)
+from services.router.grouping import Joined, gather
+from services.router.storage.cases import HeldCase
 from services.router.storage.tables import CaseRow, EarlyUrgeRow
+from services.router.work import SYSTEM, Work
 from shared.consume import Handler
+from shared.dangers import load_dangers
 from shared.database import Reader, Writer
 from shared.envelope import Message
 from shared.events import (
@@ -31,7 +41,10 @@ from shared.events import (
     TICKET_REOPENED,
     TICKET_URGED,
     Classification,
+    DangerHeard,
+    Demand,
     Disposition,
+    Heard,
     Place,
     Ticket,
     TicketClosed,
@@ -39,10 +52,8 @@ from shared.events import (
     TicketUrged,
 )
 from shared.metrics import ROUTED, SUBMISSION_TO_QUEUE_SECONDS
-from shared.protection import note_for_unit
 from shared.roles import Role
 
-SYSTEM: Final = "system"
 SPOKEN: Final = (TicketUrged, TicketClosed, TicketReopened)
 """What callers say that moves a case."""
 
@@ -62,11 +73,13 @@ class UnknownCase(Exception):
 
 
 def classified_handler(rules: Rules) -> Handler:
-    """Opens a case for every classified ticket; a ticket classified again supplements it."""
+    """Opens a case for every classified ticket; a ticket classified again supplements it.
+
+    Danger that was heard in later words is brought to its case, wherever that is.
+    """
 
     def handle(writer: Writer, messages: Sequence[Message]) -> None:
-        now = datetime.now(UTC)
-        ledger = Ledger(writer)
+        work = Work(writer, rules, datetime.now(UTC))
         said = [(m, m.payload) for m in messages if isinstance(m.payload, Classification)]
         numbers = {message.key for message in messages}
         writer.execute(OPENING)
@@ -74,23 +87,24 @@ def classified_handler(rules: Rules) -> Handler:
         routed = []
         for message, payload in said:
             matter = matter_of(payload, places.get(message.key))
-            routed.append((message, payload, route(rules.policy, matter, now)))
+            routed.append((message, payload, route(rules.policy, matter, work.now)))
         gazetteer = rules.policy.gazetteer
         calls = [
             call
             for _, payload, routing in routed
             if (call := _call(gazetteer, payload.ticket, routing))
         ]
-        joined = gather(writer, ledger, gazetteer, numbers, calls, now)
+        joined = gather(work, numbers, calls)
         early = _early_urges(writer, numbers)
         for message, payload, routing in routed:
-            _classified(ledger, rules, message, payload, routing, joined, now)
+            _classified(work, message, payload, routing, joined)
             for note in early.pop(message.key, ()):
-                _urge(ledger, rules, message, note, now)
-        _mark(ledger, joined, now)
-        follow_leads(writer, ledger, rules, now)
-        follow_cases(writer, ledger, rules, now)
-        ledger.store()
+                _urge(work, message, note)
+        for message in messages:
+            if isinstance(message.payload, DangerHeard):
+                _alarmed(work, message, message.payload)
+        _mark(work, joined)
+        work.finish()
 
     return handle
 
@@ -121,81 +135,142 @@ def _call(gazetteer: Gazetteer, ticket: Ticket, routing: Routing) -> Call | None
         ticket_version=ticket.version,
         accused=ticket.accused_unit,
         parent=ticket.parent,
+        dangers=frozenset(alarm.kind for alarm in routing.alarms),
     )
 
 
 def _classified(
-    ledger: Ledger,
-    rules: Rules,
+    work: Work,
     message: Message,
     payload: Classification,
     routing: Routing,
     joined: Mapping[str, Joined],
-    now: datetime,
 ) -> None:
     ticket = payload.ticket
-    entry = ledger.get(ticket.number)
-    if entry is not None and ticket.version < entry.case.ticket_version:
+    held = work.case(ticket.number)
+    if held is not None and ticket.version < held.record.ticket_version:
         return
-    if entry is None:
-        decision = open_case(
-            ticket.number,
-            routing,
-            ticket_version=ticket.version,
-            received_at=ticket.received_at,
-            policy_version=rules.policy.version,
-            calendar=rules.calendar,
-            now=now,
-            accused_unit=ticket.accused_unit,
-            confidential=ticket.confidential,
-        )
-        decision = replace(decision, record=replace(decision.record, parent=ticket.parent))
-        place = routing.place.certainty
-        ROUTED.labels(routing.disposition, place, routing.priority).inc()
-        if ticket.parent is None:
-            SUBMISSION_TO_QUEUE_SECONDS.observe((now - ticket.received_at).total_seconds())
-    else:
-        command = CaseCommand(
-            Command.SUPPLEMENT,
-            payload.actor or SYSTEM,
-            Role.SYSTEM,
-            ticket_version=ticket.version,
-            routing=routing,
-        )
-        terms = terms_for(rules, payload.leaf, payload.priority, now, routing.place.regime)
-        decision = decide(entry.case, command, terms, rules.calendar, now)
-    if (event := joined.get(ticket.number)) is not None:
-        part = in_event(decision.record, event.incident, cluster=event.cluster)
-        decision = replace(decision, record=part)
     actor = payload.actor or SYSTEM
-    ledger.tell(ticket, decision, now, actor=actor, trace=message.trace)
+    event = joined.get(ticket.number)
+    by = work.by(actor, trace=message.trace)
+    if held is None:
+        opened = _opened(work, ticket, routing)
+        if event is not None:
+            part = in_event(opened.record, event.incident, cluster=event.cluster)
+            opened = replace(opened, record=part)
+        work.tell(ticket, opened, by)
+        return
+    work.give(held, _supplement(work, held, payload), ticket=ticket, trace=message.trace)
+    if event is not None:
+        work.tell(ticket, grouped(held.record, event.incident, cluster=event.cluster), by)
 
 
-def _mark(ledger: Ledger, joined: Mapping[str, Joined], now: datetime) -> None:
+def _opened(work: Work, ticket: Ticket, routing: Routing) -> CaseDecision:
+    """The new case of a ticket."""
+    decision = open_case(
+        ticket.number,
+        routing,
+        ticket_version=ticket.version,
+        received_at=ticket.received_at,
+        policy_version=work.rules.policy.version,
+        calendar=work.rules.calendar,
+        now=work.now,
+        accused_unit=accused_at(ticket, routing.place),
+        confidential=ticket.confidential,
+        restricted=bool({Heard.SECRECY, Heard.ACCUSATION} & set(ticket.heard)),
+    )
+    ROUTED.labels(routing.disposition, routing.place.certainty, routing.priority).inc()
+    if ticket.parent is None:
+        SUBMISSION_TO_QUEUE_SECONDS.observe((work.now - ticket.received_at).total_seconds())
+    return replace(decision, record=replace(decision.record, parent=ticket.parent))
+
+
+def _supplement(work: Work, held: HeldCase, payload: Classification) -> CaseCommand:
+    """What a ticket classified again says to its case; what a person has settled stays so."""
+    case, ticket = held.record, payload.ticket
+    matter = supplementing(case, matter_of(payload))
+    routing = route(work.rules.policy, matter, work.now)
+    by_person = payload.decided_by == PERSON
+    return CaseCommand(
+        Command.SUPPLEMENT,
+        payload.actor or SYSTEM,
+        Role.SYSTEM,
+        ticket_version=ticket.version,
+        routing=routing,
+        said_place=_said_place(work, held.ticket, ticket),
+        by_person=by_person and (payload.leaf, payload.priority) != (case.leaf, case.priority),
+        abstained=payload.abstained,
+        confidential=ticket.confidential,
+        accused_unit=accused_at(ticket, routing.place),
+    )
+
+
+def _said_place(work: Work, before: Ticket, after: Ticket) -> Place | None:
+    """The place that only the new words of a ticket name, None where there are none."""
+    added = after.text.removeprefix(before.text) if after.text != before.text else ""
+    address = after.address if after.address != before.address else None
+    if not added and address is None:
+        return None
+    policy = work.rules.policy
+    return resolve(policy.gazetteer, added, address, None, policy.boundaries)
+
+
+def _alarmed(work: Work, message: Message, heard: DangerHeard) -> None:
+    """Danger in later words: the case takes it up, unless it has it or a person ruled it out."""
+    held = work.case(heard.number)
+    if held is None:
+        raise UnknownCase(heard.number)
+    case = held.record
+    kind = load_dangers()[heard.danger.kind]
+    urgent = not case.alarms or kind.priority < case.priority
+    leaf = kind.leaf if urgent and Aspect.LEAF not in case.settled else case.leaf
+    demands = case.demands
+    if leaf != case.leaf and not demands:
+        said = Demand(leaf=case.leaf, text=held.ticket.text)
+        demands = (said, Demand(leaf=leaf, text=heard.danger.clause))
+    routing = work.reroute(
+        held,
+        leaf=leaf,
+        priority=min(kind.priority, case.priority),
+        danger=heard.danger,
+        demands=demands,
+    )
+    news = [a for a in routing.alarms if a.kind not in {known.kind for known in case.alarms}]
+    if not news or is_ruled_out(news[0], case.ruled_out):
+        return
+    command = CaseCommand(
+        Command.ALARM,
+        heard.actor or SYSTEM,
+        Role.SYSTEM,
+        unit=heard.unit,
+        routing=replace(routing, alarms=(*news, *case.alarms)),
+        said_in=heard.said_in.value,
+    )
+    work.give(held, command, trace=message.trace)
+
+
+def _mark(work: Work, joined: Mapping[str, Joined]) -> None:
     """Tell the cases that were there before that they are part of an event now."""
     for number, event in joined.items():
-        entry = ledger.get(number)
-        if entry is not None and entry.case is entry.stored:
-            decision = grouped(entry.case, event.incident, cluster=event.cluster)
-            ledger.tell(entry.ticket, decision, now, actor=SYSTEM)
+        held = work.case(number)
+        if held is not None and held.record is held.stored:
+            decision = grouped(held.record, event.incident, cluster=event.cluster)
+            work.tell(held.ticket, decision, work.by(SYSTEM))
 
 
 def caller_handler(rules: Rules) -> Handler:
     """Applies what callers say through intake: urging, and the answer to the call-back."""
 
     def handle(writer: Writer, messages: Sequence[Message]) -> None:
-        now = datetime.now(UTC)
-        ledger = Ledger(writer)
+        work = Work(writer, rules, datetime.now(UTC))
         spoken = [m for m in messages if isinstance(m.payload, SPOKEN)]
         answering = _let_openings_end(
             writer, [m.key for m in spoken if isinstance(m.payload, TicketUrged)]
         )
-        hold_together(writer, ledger, {*(message.key for message in spoken), *answering})
+        work.hold({*(message.key for message in spoken), *answering})
         for message in spoken:
-            _spoken(writer, ledger, rules, message, now)
-        follow_leads(writer, ledger, rules, now)
-        follow_cases(writer, ledger, rules, now)
-        ledger.store()
+            _spoken(work, message)
+        work.finish()
 
     return handle
 
@@ -220,54 +295,41 @@ def _let_openings_end(writer: Writer, urged: Sequence[str]) -> set[str]:
     return {other for others in known.values() for other in others}
 
 
-def _spoken(writer: Writer, ledger: Ledger, rules: Rules, message: Message, now: datetime) -> None:
-    entry = ledger.get(message.key)
+def _spoken(work: Work, message: Message) -> None:
+    held = work.case(message.key)
     match message.payload:
-        case TicketUrged(note=note) if entry is None:
-            writer.add(EarlyUrgeRow(number=message.key, note=note))
+        case TicketUrged(note=note) if held is None:
+            work.writer.add(EarlyUrgeRow(number=message.key, note=note))
         case TicketUrged(note=note):
-            _urge(ledger, rules, message, note, now)
-        case _ if entry is None:
+            _urge(work, message, note)
+        case _ if held is None:
             raise UnknownCase(message.key)
-        case TicketClosed(outcome=outcome):
-            closed = CaseCommand(
-                Command.CALLED_BACK_SOLVED, SYSTEM, Role.SYSTEM, reason_code=outcome
-            )
-            _tell(ledger, entry, closed, rules, message, now)
+        case TicketClosed(outcome=outcome, note=note):
+            answered = outcome == SOLVED and not note
+            command = Command.CALLED_BACK_SOLVED if answered else Command.END
+            closed = CaseCommand(command, SYSTEM, Role.SYSTEM, reason_code=outcome, note=note)
+            work.give(held, closed, trace=message.trace)
         case TicketReopened(reason=reason):
             reopened = CaseCommand(Command.CALLED_BACK_UNSOLVED, SYSTEM, Role.SYSTEM, note=reason)
-            _tell(ledger, entry, reopened, rules, message, now)
+            work.give(held, reopened, trace=message.trace)
 
 
-def _urge(ledger: Ledger, rules: Rules, message: Message, note: str, now: datetime) -> None:
+def _urge(work: Work, message: Message, note: str) -> None:
     """Who urges a call urges what it was split into, and the case it waits for.
 
-    There, its units know nothing of this caller, who may be one to be protected.
+    There, its units know nothing of this caller, whose words are not passed on: they may
+    accuse one of these units.
     """
-    entry = ledger.get(message.key)
-    assert entry is not None
-    answering = (*entry.case.children, entry.case.merged_into or "")
-    passed_on = note_for_unit(note, entry.ticket, entry.case.priority)
-    for urged in (entry, *(other for n in answering if (other := ledger.get(n)) is not None)):
-        said = note if urged is entry else passed_on
+    held = work.case(message.key)
+    assert held is not None
+    answering = (*held.record.children, held.record.merged_into or "")
+    for urged in (held, *(other for n in answering if (other := work.case(n)) is not None)):
+        said = note if urged is held else ""
         command = CaseCommand(Command.URGE, SYSTEM, Role.SYSTEM, note=said)
         try:
-            _tell(ledger, urged, command, rules, message, now)
+            work.give(urged, command, trace=message.trace)
         except WrongState:
-            log.info("urge_after_close", number=urged.case.number)
-
-
-def _tell(
-    ledger: Ledger,
-    entry: Entry,
-    command: CaseCommand,
-    rules: Rules,
-    message: Message,
-    now: datetime,
-) -> None:
-    terms = same_terms(rules, entry.case, now)
-    decision = decide(entry.case, command, terms, rules.calendar, now)
-    ledger.tell(entry.ticket, decision, now, actor=SYSTEM, trace=message.trace)
+            log.info("urge_after_close", number=urged.record.number)
 
 
 def _early_urges(writer: Writer, numbers: Collection[str]) -> dict[str, list[str]]:

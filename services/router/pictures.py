@@ -8,7 +8,8 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any, Final
 
-from services.router.domain.cases.states import CASE_MACHINE, COMMAND_NAMES, STATE_NAMES
+from services.router.domain.cases.rules import CASE_MACHINE
+from services.router.domain.cases.states import COMMAND_NAMES, STATE_NAMES
 from services.router.domain.whistles.states import (
     WHISTLE_COMMAND_NAMES,
     WHISTLE_MACHINE,

@@ -14,7 +14,8 @@ from services.router.domain.cases.records import (
     Routing,
     Terms,
 )
-from services.router.domain.cases.states import CASE_MACHINE, Command
+from services.router.domain.cases.rules import CASE_MACHINE
+from services.router.domain.cases.states import Command
 from services.router.domain.clocks import Clock
 from services.router.domain.desks import GRID_CENTRE
 from services.router.policy.loading import LIMITED, POLICY_DIRECTORY, load_policy

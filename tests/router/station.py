@@ -20,6 +20,7 @@ from services.router.clockwork import due_cases, fire_due
 from services.router.domain.routing import Rules
 from services.router.http.centre import Centre
 from services.router.service import ROUTER
+from services.router.work import working
 from shared.auth import issue_token
 from shared.bus import Received, Record
 from shared.consume import ConsumerLoop
@@ -262,8 +263,8 @@ class Station:
 
     def fire(self, now: datetime) -> int:
         """One round of a clock worker at an instant; how many steps were taken."""
-        with self.database.writing() as writer:
-            return fire_due(writer, self.rules, due_cases(writer, now), now)
+        with working(self.database, self.rules, now) as work:
+            return fire_due(work, due_cases(work.writer, now))
 
     @property
     def rules(self) -> Rules:

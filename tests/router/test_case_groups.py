@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from services.router.domain.cases.duties import duties
 from services.router.domain.cases.groups import MOST_DEMANDS, grouped
 from services.router.domain.cases.records import CaseRecord, Routing
-from services.router.domain.cases.states import CASE_MACHINE, Command, Flag
+from services.router.domain.cases.rules import CASE_MACHINE
+from services.router.domain.cases.states import Command, Flag
 from services.router.domain.refusals import InvalidField, LimitExceeded, Refused
 from shared.events import (
     CaseFact,

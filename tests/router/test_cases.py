@@ -13,8 +13,8 @@ from services.router.domain.cases.clocks import WAITS
 from services.router.domain.cases.commands import HANDLERS
 from services.router.domain.cases.deciding import authorise, clock_fired, decide
 from services.router.domain.cases.records import CaseCommand, CaseDecision, CaseRecord, Routing
+from services.router.domain.cases.rules import CASE_MACHINE
 from services.router.domain.cases.states import (
-    CASE_MACHINE,
     COMMAND_NAMES,
     FIELD_NAMES,
     STATE_NAMES,

@@ -9,6 +9,7 @@ from sqlalchemy import text
 
 from services.router.clockwork import BATCH, DUE, Clockwork, due_cases, fire_due
 from services.router.storage.ledger import Ledger
+from services.router.work import working
 from shared.database import Database
 from shared.events import Priority
 from shared.postgres import database_url
@@ -56,8 +57,8 @@ def test_a_restart_fires_nothing_twice(empty_station: Station) -> None:
     assert station.fire(later(1)) > 0
     before = fired(station, number)
     again = Database(database_url(station.settings, "router"))
-    with again.writing() as writer:
-        assert fire_due(writer, station.rules, due_cases(writer, later(1)), later(1)) == 0
+    with working(again, station.rules, later(1)) as work:
+        assert fire_due(work, due_cases(work.writer, later(1))) == 0
     again.close()
     assert fired(station, number) == before
 

@@ -36,6 +36,7 @@ from services.router.domain.refusals import Refused
 from services.router.grouping import MergeOrder, merge_incident
 from services.router.handling import classified_handler
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
+from services.router.work import working
 from shared.events import CaseState, Category, Priority
 from shared.roles import Role
 from tests.router.station import (
@@ -739,9 +740,8 @@ def test_who_is_merged_while_the_lead_is_being_verified_is_called_back_too(
     given = {"unit": "urban-management", "name": "李四"}
     verifying = threading.Thread(target=empty_station.done, args=(lead, "verify"), kwargs=given)
     order = MergeOrder("wang", Role.DISPATCHER, lead=lead)
-    with empty_station.database.writing() as writer:
-        incident = incident_of(empty_station, lead)
-        merge_incident(writer, empty_station.rules, incident, order, datetime.now(UTC))
+    with working(empty_station.database, empty_station.rules, datetime.now(UTC)) as work:
+        merge_incident(work, incident_of(empty_station, lead), order)
         verifying.start()
         verifying.join(timeout=0.3)
         assert verifying.is_alive()

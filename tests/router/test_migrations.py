@@ -6,9 +6,8 @@ import pytest
 from sqlalchemy import Dialect, Table, inspect
 from sqlalchemy.types import TypeEngine
 
-from services.router.storage import incident_tables, tables, whistle_tables
-from services.router.storage.ledger import LOG_COLUMNS
-from services.router.storage.tables import CASE_COLUMNS, CLOCK_COLUMNS
+from services.router.storage import cases, clocks, incidents, tables, whistles
+from services.router.storage.held import LOG_COLUMNS
 from shared import messaging
 from shared.database import migrate
 from tests.router.station import Station
@@ -18,7 +17,7 @@ WITHOUT_A_CLASS = {"alembic_version", "inbox", "liveness"}
 
 TABLES = {
     table.name: table
-    for module in (tables, whistle_tables, incident_tables, messaging)
+    for module in (tables, messaging)
     for member in vars(module).values()
     if isinstance(table := getattr(member, "__table__", None), Table)
 }
@@ -46,9 +45,12 @@ def test_every_column_is_as_its_class_says(station: Station, table: str) -> None
 @pytest.mark.parametrize(
     ("table", "written", "by_the_database"),
     [
-        ("case_record", CASE_COLUMNS, {"opened_at"}),
-        ("clock", CLOCK_COLUMNS, {"id"}),
-        ("case_log", LOG_COLUMNS, {"id"}),
+        ("case_record", cases.COLUMNS, {"opened_at"}),
+        ("whistle", whistles.COLUMNS, set()),
+        ("incident", incidents.COLUMNS, set()),
+        ("clock", clocks.COLUMNS, {"id"}),
+        ("case_log", ("number", *LOG_COLUMNS), {"id"}),
+        ("whistle_log", ("whistle", *LOG_COLUMNS), {"id"}),
     ],
 )
 def test_every_column_is_written(

@@ -174,14 +174,14 @@ def test_a_case_is_read_as_it_was_decided(station: Station) -> None:
         classified_handler(rules)(writer, messages(classified(number, TRAPPED)))
         ledger = Ledger(writer)
         ledger.hold([number])
-        held = ledger.get(number)
+        held = ledger.case(number)
     assert held is not None
-    assert held.case.lead_unit == "lift-rescue"
-    assert held.case.assist_units == ("market", "fire", "wangdingdi")
-    assert held.case.place.community == "120104009015"
-    assert held.case.reasons
-    assert held.case.policy_version == rules.policy.version
-    assert [clock.id is not None for clock in held.case.clocks] == [True, True, True]
+    assert held.record.lead_unit == "lift-rescue"
+    assert held.record.assist_units == ("market", "fire", "wangdingdi")
+    assert held.record.place.community == "120104009015"
+    assert held.record.reasons
+    assert held.record.policy_version == rules.policy.version
+    assert [clock.id is not None for clock in held.record.clocks] == [True, True, True]
 
 
 def test_a_held_case_keeps_others_waiting_and_a_skipping_reader_passes_it_by(
@@ -192,4 +192,4 @@ def test_a_held_case_keeps_others_waiting_and_a_skipping_reader_passes_it_by(
         Ledger(holder).hold([number])
         ledger = Ledger(passer)
         ledger.hold([number, free], skip_locked=True)
-        assert [case.number for case in ledger.held()] == [free]
+        assert [held.record.number for held in ledger.cases] == [free]

@@ -106,6 +106,8 @@ class Clock:
 
     `allowance` is the running time from start to `due_at` without pauses, in the time of
     `calendar`. `calendar_version` and `policy_version` are those that set `due_at`.
+    `paused_total` is how long it has stood still, `paused_worked` how much of that was
+    working time: a new limit, on whatever calendar, gives back neither more nor less.
     `cancelled` marks a clock that ended because the case moved on, not because its task
     was done: it counts neither as kept nor as open. `id` is the storage's.
     """
@@ -123,6 +125,7 @@ class Clock:
     provisional: bool = False
     paused_at: datetime | None = None
     paused_total: timedelta = timedelta(0)
+    paused_worked: timedelta = timedelta(0)
     stopped_at: datetime | None = None
     cancelled: bool = False
     breached: bool = False
@@ -230,7 +233,10 @@ def resume(clock: Clock, at: datetime, calendar: Calendar) -> Clock:
     if not clock.is_open or clock.paused_at is None:
         return clock
     running = replace(
-        clock, paused_at=None, paused_total=clock.paused_total + (at - clock.paused_at)
+        clock,
+        paused_at=None,
+        paused_total=clock.paused_total + (at - clock.paused_at),
+        paused_worked=clock.paused_worked + working_time_between(calendar, clock.paused_at, at),
     )
     left = _elapsed(clock.calendar, calendar, clock.paused_at, clock.due_at)
     if left > timedelta(0):
@@ -275,6 +281,30 @@ def retime(
     changed = replace(
         clock, within=within, ladder=ladder, policy_version=policy_version, paused_at=None
     )
+    return _redirected(changed, deadline, allowance, calendar, at)
+
+
+def relimit(
+    clock: Clock,
+    within: Limit,
+    at: datetime,
+    calendar: Calendar,
+    *,
+    policy_version: str,
+    ladder: Ladder,
+) -> Clock:
+    """Puts an open clock under another limit, counted from its start and past its pauses.
+
+    A clock that stands still goes on standing still.
+    """
+    deadline = due(calendar, clock.started_at, within)
+    allowance = _elapsed(within.calendar, calendar, clock.started_at, deadline.due_at)
+    if clock.paused_total > timedelta(0):
+        working = within.calendar is CalendarName.WORKING
+        paused = clock.paused_worked if working else clock.paused_total
+        pushed = _ahead(within.calendar, calendar, deadline.due_at, paused)
+        deadline = Deadline(pushed.due_at, deadline.provisional or pushed.provisional)
+    changed = replace(clock, within=within, ladder=ladder, policy_version=policy_version)
     return _redirected(changed, deadline, allowance, calendar, at)
 
 

@@ -10,6 +10,7 @@ from datetime import date
 from typing import Final
 
 from services.router.domain.cases.records import Limits, Waits
+from services.router.domain.dangers import Response
 from services.router.domain.places.boundaries import Area
 from services.router.domain.places.gazetteer import Gazetteer
 from services.router.domain.places.numbers import chinese_number
@@ -130,6 +131,7 @@ class Policy:
     responsibility: Mapping[str, tuple[Responsibility, ...]]
     urgent_accept: Mapping[Priority, Limit]
     waits: Waits
+    dangers: Mapping[str, tuple[Response, ...]]
     gazetteer: Gazetteer
     boundaries: tuple[Area, ...]
     flag_words: tuple[FlagWord, ...]
@@ -145,6 +147,17 @@ class Policy:
             if row.regime in (None, regime) and holds(row.valid_from, row.valid_to, day):
                 return row
         raise PolicyError("responsibility.csv", 0, f"未知的事项“{leaf}”")
+
+    def response(self, kind: str, day: date) -> Response:
+        """What a kind of danger calls for on a day. Raises PolicyError for an unknown kind."""
+        for response in self.dangers.get(kind, ()):
+            if holds(response.valid_from, response.valid_to, day):
+                return response
+        raise PolicyError("dangers.csv", 0, f"未知的险情“{kind}”")
+
+    def responses(self, day: date) -> Mapping[str, Response]:
+        """What every kind of danger calls for on a day."""
+        return {kind: self.response(kind, day) for kind in self.dangers}
 
     def limits(self, row: Responsibility, priority: Priority) -> Limits:
         """The row's limits; danger is accepted in its priority's time (handbook section 4)."""

@@ -2,12 +2,15 @@
 
 The rules, in their order (handbook sections 3, 4 and 6, and the worked scenarios):
 
-1. P0 is handed to the emergency services at once, wherever and whatever it is.
-2. An accused unit is never lead nor assistant; one we do not know needs a person.
-3. Below P1, a place in another district is redirected whatever the matter; a leaf the
+1. What is only suspected of danger, by a classifier that is not sure of the matter either,
+   calls nobody: a person decides within the time of an emergency.
+2. P0 is handed to the emergency services at once, wherever and whatever it is.
+3. An accused unit is never lead nor assistant; one we do not know needs a person.
+4. Below P1, a place in another district is redirected whatever the matter; a leaf the
    classifier is not sure of goes to a person, who need not wait while we ask for the place.
-4. A matter that is not ours is redirected.
-5. A community that moved to another district is never refused without a person.
+5. Whether it is ours is decided by the place, never by the matter: what a person has called
+   not ours is redirected only where no place of this district is known, and a community that
+   moved to another district is never refused without a person.
 6. Without a street: P1 goes to its department or to a person, never back to the caller; a
    leaf that needs no place goes on; a place no register knows goes to a person; else we ask.
 7. Else the table decides, by the compound's regime where that has a row of its own (旧楼区
@@ -20,7 +23,13 @@ from datetime import date, datetime
 from typing import Final
 
 from services.router.domain.cases.records import Limits
-from services.router.domain.desks import CITY_HOTLINE, DISCIPLINE, GRID_CENTRE, HOTLINE_OFFICE
+from services.router.domain.desks import (
+    CITY_HOTLINE,
+    DISCIPLINE,
+    GRID_CENTRE,
+    HOTLINE_OFFICE,
+    not_accused,
+)
 from services.router.domain.places.resolver import names_unregistered
 from services.router.domain.policy import STREET, Policy, Responsibility
 from shared.calendar import SHANGHAI
@@ -58,7 +67,8 @@ class Routing:
 class Question:
     """What is to be decided, with the table's row for it and the street in force.
 
-    `owner` owns the facilities of the place, where the matter is about facilities.
+    `owner` owns the facilities of the place, where the matter is about facilities. `call`
+    are the units a danger calls whatever the matter; `by_person` that a person gave the leaf.
     """
 
     policy: Policy
@@ -70,6 +80,8 @@ class Question:
     owner: str | None
     accused: str | None
     abstained: bool
+    call: tuple[str, ...]
+    by_person: bool
 
     @property
     def emergency(self) -> bool:
@@ -88,7 +100,7 @@ class Question:
 
         Who owns what is settled afterwards: in danger the table's lead comes all the same.
         """
-        named = self.row.assist
+        named = (*self.call, *self.row.assist)
         if self.owner is not None:
             named = (STREET, self.row.lead, *named)
         return tuple(self.street if slug == STREET else slug for slug in named)
@@ -109,10 +121,11 @@ class Question:
 
     @property
     def elsewhere(self) -> bool:
-        return (
-            self.place.certainty is Certainty.OUTSIDE
-            or self.row.disposition is Disposition.REDIRECT_OUT
-        )
+        """Whether another district has it: by its place, or as a person says of one unknown."""
+        named = self.row.disposition is Disposition.REDIRECT_OUT
+        unplaced = self.place.certainty is Certainty.UNKNOWN
+        outside = self.place.certainty is Certainty.OUTSIDE
+        return outside or (named and self.by_person and unplaced)
 
 
 def decide(
@@ -124,9 +137,12 @@ def decide(
     accused_unit: str | None,
     abstained: bool,
     at: datetime,
+    call: tuple[str, ...] = (),
+    by_person: bool = False,
 ) -> Routing:
     """The routing of one ticket under the policy rows valid at `at` (aware) in Shanghai.
 
+    `call` are the units that its danger calls, STREET among them; empty without danger.
     Deterministic and total for every leaf of the taxonomy; raises PolicyError for any other.
     """
     day = at.astimezone(SHANGHAI).date()
@@ -141,6 +157,8 @@ def decide(
         owner=_in_force(policy, place.facility_owner, day) if row.facility else None,
         accused=accused_unit,
         abstained=abstained,
+        call=call,
+        by_person=by_person,
     )
     routing = _decide(asked)
     flags = list(routing.flags)
@@ -157,6 +175,8 @@ def decide(
 
 def _decide(asked: Question) -> Routing:
     row, place = asked.row, asked.place
+    if asked.abstained and asked.emergency and not asked.call:
+        return _manual(asked, GRID_CENTRE, "疑似险情而分类把握不足：由网格中心立即人工判定")
     if asked.priority is Priority.P0:
         return _transfer_emergency(asked, "P0紧急：立即转110、119、120或抢修热线，同时派单")
     if asked.accused_unknown:
@@ -173,6 +193,8 @@ def _decide(asked: Question) -> Routing:
         if asked.emergency:
             return _transfer_emergency(asked, "P1险情不在本区：先转应急处置")
         return _redirect(asked)
+    if row.disposition is Disposition.REDIRECT_OUT:
+        return _manual(asked, GRID_CENTRE, "是否属本区由地点判定：由网格中心人工核定，不直接转出")
     if place.certainty is Certainty.TRANSFERRED:
         return _manual(asked, GRID_CENTRE, "已划出南开区的社区，须人工核定管辖，不得以不属本区办结")
     if asked.street is None and not (asked.emergency and asked.lead):
@@ -186,8 +208,12 @@ def _decide(asked: Question) -> Routing:
 
 
 def _ask(asked: Question) -> Routing:
-    desk = _desk(asked, HOTLINE_OFFICE)
-    return _routing(asked, Disposition.AWAITING_INFO, desk, "地点不明，须向来电人问清")
+    """Back to the caller, unless the candidates are for a person to choose from."""
+    if asked.place.candidates and asked.place.question is None:
+        return _manual(asked, GRID_CENTRE, "地点有待核定的候选，由网格中心人工定位")
+    desk, question = _desk(asked, HOTLINE_OFFICE), asked.place.question
+    asking = f"：{question}" if question else ""
+    return _routing(asked, Disposition.AWAITING_INFO, desk, f"地点不明，须向来电人问清{asking}")
 
 
 def _dispatch(asked: Question) -> Routing:
@@ -288,10 +314,8 @@ def _limits(asked: Question) -> Limits:
 
 
 def _desk(asked: Question, preferred: str) -> str:
-    """The desk that acts, never the accused: 网格中心 and 热线办 stand in for each other."""
-    if asked.accused != preferred:
-        return preferred
-    return GRID_CENTRE if preferred == HOTLINE_OFFICE else HOTLINE_OFFICE
+    """The desk that acts, or the one that stands in for it where it is the accused."""
+    return not_accused(preferred, asked.accused)
 
 
 def _name(asked: Question, slug: str) -> str:

@@ -3,20 +3,25 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
-from typing import Final
+from typing import Any, Final
 
 from services.router.domain import responsibility
-from services.router.domain.cases.records import CaseRecord, Routing, Terms
+from services.router.domain.cases.records import Aspect, CaseRecord, Routing, Terms
 from services.router.domain.cases.states import Flag
+from services.router.domain.dangers import advice, alarm_of, priority_with, with_alarm
+from services.router.domain.places.gazetteer import HOME_DISTRICT
 from services.router.domain.places.names import normalised
 from services.router.domain.places.resolver import names_unregistered, resolve
-from services.router.domain.policy import REPEAT, Policy, flags_said
+from services.router.domain.policy import REPEAT, STREET, Policy, flags_said
+from services.router.domain.refusals import InvalidField
 from services.router.domain.whistles.suggestion import Situation, Suggestion, suggest
 from shared.calendar import SHANGHAI, Calendar, parse_limit
 from shared.events import (
+    Alarm,
     Category,
     Certainty,
     Classification,
+    Danger,
     Demand,
     Disposition,
     Location,
@@ -32,6 +37,9 @@ EXTENSION: Final = parse_limit("5wd")
 """By how much a granted extension moves the deadline: proposal, handbook section 4."""
 
 CALLED_OUT: Final = (Disposition.DISPATCH, Disposition.TRANSFER_EMERGENCY)
+
+PERSON: Final = "person"
+"""Who decided a classification, where it was no model and no rule."""
 
 FROM_PARENT: Final = "沿用主单地点"
 
@@ -54,8 +62,10 @@ class Matter:
     """What is to be routed.
 
     `demands` are the demands of a call that may hold several; `fallback` is the place of
-    the ticket this one was split off, for words that name none. `earlier` and `usual_street`
-    are the caller's history: told to people, never decided by.
+    the ticket this one was split off, for words that name none; `place` is where a person
+    says it is, whatever the words. `danger` is what is happening now, `standing` the alarms
+    of before; `by_person` that a person gave the leaf. `earlier` and `usual_street` are the
+    caller's history: told to people, never decided by.
     """
 
     text: str
@@ -66,7 +76,11 @@ class Matter:
     accused_unit: str | None
     abstained: bool
     demands: tuple[Demand, ...] = ()
+    danger: Danger | None = None
+    standing: tuple[Alarm, ...] = ()
+    by_person: bool = False
     fallback: Place | None = None
+    place: Place | None = None
     earlier: tuple[str, ...] = ()
     usual_street: str | None = None
 
@@ -78,6 +92,8 @@ def matter_of(classification: Classification, fallback: Place | None = None) -> 
         matter,
         abstained=classification.abstained,
         demands=classification.demands,
+        danger=classification.danger,
+        by_person=classification.decided_by == PERSON,
         fallback=fallback,
     )
 
@@ -102,7 +118,9 @@ def matter_of_ticket(
 
 
 def locate(policy: Policy, matter: Matter) -> Place:
-    """Where the matter is: by its own words, or where they name no place by its fallback."""
+    """Where a person says the matter is, else by its own words, else by its fallback."""
+    if matter.place is not None:
+        return matter.place
     place = resolve(
         policy.gazetteer, matter.text, matter.address, matter.location, policy.boundaries
     )
@@ -116,27 +134,32 @@ def locate(policy: Policy, matter: Matter) -> Place:
 def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
     """What to do with a matter under the policy valid at `at`. Raises PolicyError."""
     place = locate(policy, matter)
+    alarms, call = _heard(policy, matter, at)
+    priority = priority_with(alarms, matter.priority)
+    accused = _accused(matter.accused_unit, place)
     decided = responsibility.decide(
         policy,
         leaf=matter.leaf,
-        priority=matter.priority,
+        priority=priority,
         place=place,
-        accused_unit=matter.accused_unit,
+        accused_unit=accused,
         abstained=matter.abstained,
         at=at,
+        call=call,
+        by_person=matter.by_person,
     )
     called = decided.disposition in CALLED_OUT
     said = dict(flags_said(policy.flag_words, normalised(matter.text)))
     demands = matter.demands if len({demand.leaf for demand in matter.demands}) > 1 else ()
     split = {Flag.SPLIT_PROPOSED: _splits(demands)} if demands else {}
     flags = frozenset((*decided.flags, *said, *split))
-    whistle = _suggested(policy, decided, matter.priority, place, flags)
+    whistle = _suggested(policy, decided, priority, place, flags)
     unplaced = (decided.disposition, place.certainty) == ASKED_WHERE
     # No whistle is suggested for it: the other tickets need not be about this matter.
     repeated = {REPEAT: _repeats(matter.earlier)} if len(matter.earlier) >= REPEATED else {}
     return Routing(
         disposition=decided.disposition,
-        priority=matter.priority,
+        priority=priority,
         leaf=matter.leaf,
         category=category_of(matter.leaf),
         place=place,
@@ -147,6 +170,7 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
         assist_units=decided.assist_units,
         flags=flags.union(repeated),
         reasons=(
+            *map(advice, alarms),
             *decided.reasons,
             *(_usual_street(policy, matter) if unplaced else ()),
             *split.values(),
@@ -156,6 +180,88 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
         ),
         demands=demands,
         suggested_whistle=whistle.kind if whistle else None,
+        alarms=alarms,
+    )
+
+
+def _heard(
+    policy: Policy, matter: Matter, at: datetime
+) -> tuple[tuple[Alarm, ...], tuple[str, ...]]:
+    """The alarms of a matter, and the units that they call whatever it is about."""
+    day, danger, alarms = at.astimezone(SHANGHAI).date(), matter.danger, matter.standing
+    if danger is not None:
+        alarms = with_alarm(alarms, alarm_of(policy.response(danger.kind, day), danger, at))
+    call = [unit for alarm in alarms for unit in policy.response(alarm.kind, day).call]
+    return alarms, tuple(dict.fromkeys(call))
+
+
+def supplementing(case: CaseRecord, matter: Matter) -> Matter:
+    """A ticket's matter as it now reads, for a case that has it: what is settled stays so.
+
+    A danger that a person has ruled out in the same words is none, and does not make the
+    case more urgent either.
+    """
+    changes: dict[str, Any] = {"standing": case.alarms}
+    if Aspect.PLACE in case.settled:
+        changes["place"] = case.place
+    if Aspect.RESTRICTION in case.settled:
+        changes["accused_unit"] = case.accused_unit
+    if Aspect.LEAF in case.settled and not matter.by_person:
+        changes |= {"leaf": case.leaf, "abstained": False}
+    danger = matter.danger
+    ruled_out = {(alarm.kind, alarm.clause) for alarm in case.ruled_out}
+    over = danger is not None and (danger.kind, danger.clause) in ruled_out
+    if over or (danger is None and Aspect.PRIORITY in case.settled and not matter.by_person):
+        changes |= {"danger": None, "priority": case.priority}
+    return replace(matter, **changes)
+
+
+def accused_at(ticket: Ticket, place: Place) -> str | None:
+    """Whom a ticket accuses: “the street” is that of its place."""
+    return _accused(ticket.accused_unit, place)
+
+
+def _accused(unit: str | None, place: Place) -> str | None:
+    return place.street if unit == STREET else unit
+
+
+def matter_again(case: CaseRecord, ticket: Ticket) -> Matter:
+    """A case's matter as it now stands, to be routed with something else about it."""
+    matter = matter_of_ticket(ticket, case.leaf, case.priority)
+    return replace(
+        matter,
+        place=case.place,
+        accused_unit=case.accused_unit,
+        demands=case.demands,
+        standing=case.alarms,
+        by_person=True,
+    )
+
+
+def place_named(
+    policy: Policy, street: str | None, community: str | None, words: str, day: date
+) -> Place | None:
+    """Where a person says that a matter is, None where nothing is said.
+
+    Raises InvalidField for a street or community that is none of the district's, or that
+    contradict each other.
+    """
+    streets = {u.division_code: u for u in policy.units.values() if u.is_street and u.holds(day)}
+    if street is None and community is None:
+        if not words:
+            return None
+        return resolve(policy.gazetteer, words, None, None, policy.boundaries)
+    unit = policy.units.get(street or "") or streets.get((community or "")[:9])
+    if unit is None or unit.division_code not in streets:
+        raise InvalidField("unknown-street", "没有这个街道或社区")
+    if community is not None and not community.startswith(unit.division_code):
+        raise InvalidField("unknown-community", "该街道没有这个社区")
+    return Place(
+        district=HOME_DISTRICT,
+        street=unit.slug,
+        community=community,
+        certainty=Certainty.EXACT if community else Certainty.STREET,
+        reasons=(f"人工核定地点：{unit.name}",),
     )
 
 

@@ -1,52 +1,82 @@
 """The router over HTTP: previews, cases, and commands on them."""
 
-from dataclasses import fields
+from collections.abc import Callable, Mapping
+from dataclasses import fields, replace
 from datetime import UTC, datetime
 from typing import Final
 
 from sqlmodel import col, select
 
-from services.router.domain.cases.deciding import authorise, decide
+from services.router.domain.cases.deciding import authorise
 from services.router.domain.cases.duties import may_read
-from services.router.domain.cases.groups import GROUPING
 from services.router.domain.cases.records import CaseCommand, CaseRecord
-from services.router.domain.cases.states import CASE_MACHINE, Command
+from services.router.domain.cases.states import COMMAND_NAMES, Command
 from services.router.domain.cases.views import case_view
-from services.router.domain.refusals import InvalidField, Refused
-from services.router.domain.routing import Matter, route, terms_for
+from services.router.domain.refusals import InvalidField
+from services.router.domain.routing import Matter, place_named, route
 from services.router.domain.whistles.duties import may_read_whistle
 from services.router.domain.whistles.views import whistle_view
-from services.router.following import follow_cases
-from services.router.http.centre import WATCHERS, Centre, Router, refusal, shown_log
+from services.router.http.centre import (
+    WATCHERS,
+    Centre,
+    Router,
+    acting,
+    as_own_unit,
+    shown_log,
+)
 from services.router.http.contract import (
+    Acting,
+    Approving,
     CaseView,
     ClockPreview,
-    CommandBody,
     LogEntry,
+    Reclassifying,
+    Redispatching,
+    Relocating,
+    Restricting,
+    Returning,
     RouteAnswer,
     RouteQuestion,
+    RulingReturn,
+    Suspending,
+    Upholding,
 )
-from services.router.storage.incidents import follow_leads, hold_together
-from services.router.storage.ledger import Entry, Ledger, load_case, whistles_of
+from services.router.storage.cases import HeldCase, load_case
 from services.router.storage.tables import CaseLogRow
+from services.router.storage.whistles import whistles_of
+from services.router.work import Work
 from shared.auth import Principal
-from shared.calendar import due
+from shared.calendar import SHANGHAI, due
 from shared.database import Reader
-from shared.events import Location, Ticket
+from shared.events import Location, Ticket, is_emergency
 from shared.metrics import CASE_COMMANDS
 from shared.problems import Problem, not_found
 from shared.protection import case_for_unit, for_unit
-from shared.redaction import redact
 from shared.roles import Role
 from shared.taxonomy import load_taxonomy
 from shared.web import Caller, RecordNumber, allow, api_router, local_times
 
-COMMANDS: Final = {
-    command.value: command
-    for command in Command
-    if command not in GROUPING and CASE_MACHINE.who[command] != {Role.SYSTEM}
+MOVES: Final = ("leaf", "priority", "place", "lead_unit", "state")
+GIVERS: Final = (Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.OPERATOR)
+"""Whoever may give commands at all; the rules say who may give which."""
+
+BODIES: Final[Mapping[Command, type[Acting]]] = {
+    Command.ACCEPT: Acting,
+    Command.CONTACT: Acting,
+    Command.REPLY: Acting,
+    Command.VERIFY: Approving,
+    Command.RETURN: Returning,
+    Command.RULE_RETURN: RulingReturn,
+    Command.EXTEND: Acting,
+    Command.RULE_EXTENSION: Approving,
+    Command.SUSPEND: Suspending,
+    Command.RESUME: Acting,
+    Command.URGE: Acting,
+    Command.SUPERVISE: Acting,
+    Command.REDISPATCH: Redispatching,
+    Command.HAND_OVER: Acting,
 }
-"""The commands a person may give on one case; the others stand for callers' words."""
+"""The commands that people give on one case, and what each takes."""
 
 router = api_router(tags=["cases"])
 
@@ -107,74 +137,139 @@ def case(number: RecordNumber, centre: Router, caller: Caller) -> CaseView:
         return shown(reader, *found, caller)
 
 
-@router.post("/cases/{number}/{command}")
-@allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.OPERATOR)
-def command_case(
-    number: RecordNumber, command: str, body: CommandBody, centre: Router, caller: Caller
-) -> CaseView:
-    """Give a command on a case: accept, contact, reply, verify, return, extend and the rest.
+def _commanding(command: Command, takes: type[Acting]) -> Callable[..., CaseView]:
+    """The endpoint of a command; the answer is the case after it.
 
-    The answer is the case after it, also where the unit's work on it has ended with it.
+    Also where the unit's work on it has ended with it.
     """
-    known = COMMANDS.get(command)
-    if known is None:
-        raise not_found()
-    if caller.role is Role.UNIT and body.unit not in (None, caller.unit):
-        raise Problem(403, "只能以本单位的名义操作")
-    try:
-        view = _carry_out(centre, number, known, body, caller)
-    except Refused as refused:
-        CASE_COMMANDS.labels(known, refused.slug).inc()
-        raise refusal(refused) from None
-    CASE_COMMANDS.labels(known, "done").inc()
-    centre.relay.wake()
-    return view
+
+    def give(number: RecordNumber, body: Acting, centre: Router, caller: Caller) -> CaseView:
+        as_own_unit(caller, body.unit)
+        names = {field.name for field in fields(CaseCommand)} - {"unit"}
+        given = {name: value for name, value in body if name in names}
+        asked = CaseCommand(
+            command=command,
+            actor=caller.subject,
+            role=caller.role,
+            unit=caller.unit,
+            **given,
+        )
+        return carried_out(centre, number, asked, caller)
+
+    give.__annotations__["body"] = takes
+    give.__doc__ = f"{COMMAND_NAMES[command]}。"
+    return allow(*GIVERS)(give)
 
 
-def _carry_out(
-    centre: Centre, number: str, command: Command, body: CommandBody, caller: Principal
+for _command, _takes in BODIES.items():
+    router.add_api_route(
+        f"/cases/{{number}}/{_command.value}",
+        _commanding(_command, _takes),
+        methods=["POST"],
+        name=f"case_{_command.name.lower()}",
+    )
+
+
+@router.post("/cases/{number}/reclassify")
+@allow(*GIVERS)
+def reclassify(
+    number: RecordNumber, body: Reclassifying, centre: Router, caller: Caller
 ) -> CaseView:
-    """Hold the case, decide, store. Raises Refused, and the 404 of a case not theirs to see."""
-    now = datetime.now(UTC)
-    given = {f.name: getattr(body, f.name) for f in fields(CaseCommand) if hasattr(body, f.name)}
-    given |= {
-        "note": redact(body.note),
-        "basis": redact(body.basis),
-        "plan": redact(body.plan),
-        "reason_code": redact(body.reason_code),
-        "unit": caller.unit,
-    }
-    asked = CaseCommand(command, caller.subject, caller.role, **given)
-    with centre.database.writing() as writer:
-        ledger = Ledger(writer)
-        hold_together(writer, ledger, [number])
-        entry = _visible(ledger, number, caller, asked)
+    """改判: who is responsible follows the leaf, how soon the priority.
+
+    A priority below danger takes back what danger has called.
+    """
+    asked = _ruling(Command.RECLASSIFY, body.reason, body.version, caller)
+    asked = replace(asked, leaf=body.leaf, priority=body.priority)
+
+    def routed(work: Work, held: HeldCase) -> CaseCommand:
+        case = held.record
+        leaf = load_taxonomy().get(body.leaf or "")
+        otherwise = case.priority if case.alarms or leaf is None else leaf.priority
+        priority = body.priority or otherwise
+        standing = case.alarms if is_emergency(priority) else ()
+        named = body.leaf or case.leaf
+        routing = work.reroute(held, leaf=named, priority=priority, standing=standing)
+        return replace(asked, routing=replace(routing, priority=priority))
+
+    return carried_out(centre, number, asked, caller, routed)
+
+
+@router.post("/cases/{number}/relocate")
+@allow(*GIVERS)
+def relocate(number: RecordNumber, body: Relocating, centre: Router, caller: Caller) -> CaseView:
+    """核定地点: the case goes to who is responsible there."""
+    asked = _ruling(Command.RELOCATE, body.reason, body.version, caller)
+
+    def routed(work: Work, held: HeldCase) -> CaseCommand:
+        day = work.now.astimezone(SHANGHAI).date()
+        place = place_named(work.rules.policy, body.street, body.community, body.words, day)
+        routing = None if place is None else work.reroute(held, place=place)
+        return replace(asked, routing=routing)
+
+    return carried_out(centre, number, asked, caller, routed)
+
+
+@router.post("/cases/{number}/restrict")
+@allow(*GIVERS)
+def restrict(number: RecordNumber, body: Restricting, centre: Router, caller: Caller) -> CaseView:
+    """Settle who is protected and who is accused; an accused unit loses the case."""
+    asked = _ruling(Command.RESTRICT, body.reason, body.version, caller)
+    accused = body.accused_unit
+    asked = replace(asked, confidential=body.confidential, accused_unit=accused)
+
+    def routed(work: Work, held: HeldCase) -> CaseCommand:
+        if accused is not None and accused not in work.rules.policy.units:
+            raise InvalidField("unknown-unit", "没有这个单位")
+        return replace(asked, routing=work.reroute(held, accused_unit=accused))
+
+    return carried_out(centre, number, asked, caller, routed)
+
+
+@router.post("/cases/{number}/uphold")
+@allow(*GIVERS)
+def uphold(number: RecordNumber, body: Upholding, centre: Router, caller: Caller) -> CaseView:
+    """维持原派: what was doubted stays as it is."""
+    asked = _ruling(Command.UPHOLD, body.reason, body.version, caller)
+    return carried_out(centre, number, asked, caller)
+
+
+def _ruling(command: Command, reason: str, version: int | None, caller: Principal) -> CaseCommand:
+    return CaseCommand(command, caller.subject, caller.role, version=version, note=reason)
+
+
+def carried_out(
+    centre: Centre,
+    number: str,
+    asked: CaseCommand,
+    caller: Principal,
+    complete: Callable[[Work, HeldCase], CaseCommand] | None = None,
+) -> CaseView:
+    """Give a command on a case; `complete` adds what it needs to know of the case in hand."""
+    with acting(centre, CASE_COMMANDS, asked.command) as work:
+        held = held_for(work, number, caller)
+        authorise(held.record, asked)
         if asked.leaf is not None and asked.leaf not in load_taxonomy():
             raise InvalidField("unknown-leaf", "没有这个事项")
-        record = entry.case
-        terms = terms_for(
-            centre.rules,
-            asked.leaf or record.leaf,
-            asked.priority or record.priority,
-            now,
-            record.place.regime,
-        )
-        decision = decide(record, asked, terms, centre.rules.calendar, now)
-        ledger.tell(entry.ticket, decision, now, actor=caller.subject, unit=caller.unit)
-        follow_leads(writer, ledger, centre.rules, now)
-        follow_cases(writer, ledger, centre.rules, now)
-        ledger.store()
-        return shown(writer, entry.ticket, decision.record, caller)
+        work.give(held, complete(work, held) if complete else asked)
+        work.finish()
+        view = shown(work.writer, held.ticket, held.record, caller)
+        return view.model_copy(update={"moved": _moved(held)})
 
 
-def _visible(ledger: Ledger, number: str, caller: Principal, asked: CaseCommand) -> Entry:
-    entry = ledger.get(number)
-    if entry is None:
+def _moved(held: HeldCase) -> Mapping[str, bool]:
+    """What of a case is another than before the command."""
+    was, case = held.stored, held.record
+    return {name: getattr(was, name) != getattr(case, name) for name in MOVES}
+
+
+def held_for(work: Work, number: str, caller: Principal) -> HeldCase:
+    """The case in hand. Raises the 404 of one that there is not, or that is not theirs to see."""
+    work.hold([number])
+    held = work.case(number)
+    if held is None or not may_read(held.record, caller.role, caller.unit):
         raise not_found()
-    if not may_read(entry.case, caller.role, caller.unit):
-        raise not_found()
-    authorise(entry.case, asked)
-    return entry
+    return held
 
 
 def shown(reader: Reader, ticket: Ticket, record: CaseRecord, caller: Principal) -> CaseView:

@@ -1,16 +1,19 @@
 """What the router's routes share: the parts they work with, and how a refusal is answered."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request
+from prometheus_client import Counter
 
 from services.router.domain.refusals import InvalidField, MissingField, NotAllowed, Refused
 from services.router.domain.routing import Rules
 from services.router.http.contract import LogEntry
 from services.router.storage.queues import QueueWatch
+from services.router.work import Work, working
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
 from shared.database import Database
@@ -49,6 +52,25 @@ async def _centre(request: Request) -> Centre:
 
 
 Router = Annotated[Centre, Depends(_centre)]
+
+
+@contextmanager
+def acting(centre: Centre, counter: Counter, command: str) -> Iterator[Work]:
+    """The transaction of a command: counted, and answered with a problem where refused."""
+    try:
+        with working(centre.database, centre.rules, datetime.now(UTC)) as work:
+            yield work
+    except Refused as refused:
+        counter.labels(command, refused.slug).inc()
+        raise refusal(refused) from None
+    counter.labels(command, "done").inc()
+    centre.relay.wake()
+
+
+def as_own_unit(caller: Principal, named: str | None) -> None:
+    """Raises the 403 of a unit that acts in the name of another."""
+    if caller.role is Role.UNIT and named not in (None, caller.unit):
+        raise Problem(403, "只能以本单位的名义操作")
 
 
 def refusal(refused: Refused) -> Problem:

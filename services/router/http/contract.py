@@ -13,7 +13,7 @@ from pydantic import (
     StringConstraints,
 )
 
-from shared.bodies import Body, LeafSlug, Point, UnitSlug
+from shared.bodies import Body, LeafSlug, Point, Remark, Spot, Title, UnitSlug, Version
 from shared.events import (
     CalendarName,
     Case,
@@ -26,9 +26,7 @@ from shared.events import (
     Whistle,
     WhistleKind,
 )
-from shared.text import Line, Note, Words, clean
-
-ReasonCode = Annotated[str, StringConstraints(max_length=60), AfterValidator(clean)]
+from shared.text import Line, Words
 
 EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
@@ -111,30 +109,93 @@ class LogEntry(BaseModel):
 
 
 class CaseView(BaseModel):
-    """A case with its ticket, its whistles and everything that happened to it."""
+    """A case with its ticket, its whistles and everything that happened to it.
+
+    After a command `moved` says what of the case is another now: leaf, priority, place,
+    lead_unit, state.
+    """
 
     case: Case
     ticket: Ticket
     log: Sequence[LogEntry]
     whistles: Sequence[Whistle]
+    moved: Mapping[str, bool] | None = None
 
 
-class CommandBody(Body):
-    """A command on a case; which fields it needs depends on the command.
-
-    `version` is the version of the case its sender saw: another one is refused (409).
-    """
+class Acting(Body):
+    """A command; `unit` is the unit that acts, `version` the one its sender saw (else 409)."""
 
     unit: UnitSlug | None = None
-    version: Annotated[int, Field(strict=True, ge=1)] | None = None
-    note: Note = ""
+    version: Version | None = None
+    note: Remark = ""
+
+
+class Approving(Acting):
+    """A ruling; for `verify`, an `approve` left out means that it is done."""
+
     approve: StrictBool | None = None
-    reason_code: ReasonCode = ""
-    basis: Note = ""
+
+
+class Returning(Acting):
+    """退单: why, on what basis, and who should have it."""
+
+    reason_code: Title = ""
+    basis: Remark = ""
     proposed_owner: UnitSlug | None = None
-    plan: Note = ""
+
+
+class RulingReturn(Approving):
+    """A ruling on a return; the grid centre may name another lead than was proposed."""
+
+    lead_unit: UnitSlug | None = None
+
+
+class Suspending(Acting):
+    """挂账: the plan, and the day of its review."""
+
+    plan: Remark = ""
     review_date: date | None = None
+
+
+class Redispatching(Acting):
+    """派单: who leads; left out, who assists, the leaf and the priority stay."""
+
     lead_unit: UnitSlug | None = None
     assist_units: Annotated[tuple[UnitSlug, ...], Field(max_length=20)] | None = None
     leaf: LeafSlug | None = None
     priority: Priority | None = None
+
+
+class Reclassifying(Body):
+    """改判: the leaf, the priority, or both. With a leaf alone its own priority holds."""
+
+    leaf: LeafSlug | None = None
+    priority: Priority | None = None
+    reason: Remark
+    version: Version | None = None
+
+
+class Relocating(Body):
+    """核定地点: a street, a community of it, or words that name the place."""
+
+    street: UnitSlug | None = None
+    community: Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")] | None = None
+    words: Spot = ""
+    reason: Remark
+    version: Version | None = None
+
+
+class Restricting(Body):
+    """Whether the caller is to be protected, and which unit is accused, if one is."""
+
+    confidential: StrictBool
+    accused_unit: UnitSlug | None = None
+    reason: Remark
+    version: Version | None = None
+
+
+class Upholding(Body):
+    """维持原派: nothing of what was doubted is to change."""
+
+    reason: Remark
+    version: Version | None = None

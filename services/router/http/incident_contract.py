@@ -7,21 +7,20 @@ from typing import Annotated
 from pydantic import BaseModel, Field, StringConstraints
 
 from services.router.domain.cases.groups import FEWEST_DEMANDS, MOST_DEMANDS
-from services.router.storage.incident_tables import IncidentState, MemberState
-from shared.bodies import Body, LeafSlug
+from services.router.domain.incidents.records import IncidentState, MemberState
+from shared.bodies import REDACTED, Body, LeafSlug, Remark, Version
 from shared.events import Case, Ticket
-from shared.text import Note, Words
+from shared.text import Words
 from shared.web import RECORD_NUMBER
 
 CaseNumber = Annotated[str, StringConstraints(pattern=rf"^{RECORD_NUMBER.pattern}$")]
-Version = Annotated[int, Field(strict=True, ge=1)]
 
 
 class DemandBody(Body):
     """One demand of a call, in words that can stand alone."""
 
     leaf: LeafSlug
-    text: Words
+    text: Annotated[Words, REDACTED]
 
 
 class SplitBody(Body):
@@ -31,14 +30,14 @@ class SplitBody(Body):
         Annotated[tuple[DemandBody, ...], Field(min_length=FEWEST_DEMANDS, max_length=MOST_DEMANDS)]
         | None
     ) = None
-    note: Note = ""
+    note: Remark = ""
     version: Version | None = None
 
 
 class UnmergeBody(Body):
     """A case taken out of its event; `version` is the one its sender saw."""
 
-    note: Note = ""
+    note: Remark = ""
     version: Version | None = None
 
 
@@ -51,13 +50,13 @@ class MergeBody(Body):
 
     members: Annotated[tuple[CaseNumber, ...], Field(min_length=1, max_length=500)] | None = None
     lead: CaseNumber | None = None
-    note: Note = ""
+    note: Remark = ""
 
 
 class DismissBody(Body):
     """The cases are no one event."""
 
-    note: Note = ""
+    note: Remark = ""
 
 
 class IncidentSummary(BaseModel):

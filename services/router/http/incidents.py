@@ -1,8 +1,5 @@
 """Events and splitting over HTTP: what the router proposes, and what dispatchers make of it."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Query
@@ -12,16 +9,10 @@ from sqlmodel import col, select
 from services.router.domain.cases.records import CaseCommand
 from services.router.domain.cases.states import Command
 from services.router.domain.cases.views import case_view
-from services.router.domain.refusals import Refused
-from services.router.grouping import (
-    MergeOrder,
-    dismiss_incident,
-    merge_incident,
-    split_case,
-    unmerge_case,
-)
-from services.router.http.cases import shown
-from services.router.http.centre import WATCHERS, Centre, Router, refusal
+from services.router.domain.incidents.records import IncidentState, MemberState
+from services.router.grouping import MergeOrder, dismiss_incident, leave_event, merge_incident
+from services.router.http.cases import held_for, shown
+from services.router.http.centre import WATCHERS, Centre, Router, acting
 from services.router.http.contract import CaseView
 from services.router.http.incident_contract import (
     DismissBody,
@@ -33,16 +24,14 @@ from services.router.http.incident_contract import (
     SplitBody,
     UnmergeBody,
 )
-from services.router.storage.incident_tables import IncidentMemberRow, IncidentRow, IncidentState
-from services.router.storage.ledger import clocks_of
-from services.router.storage.tables import CaseRow
+from services.router.storage.cases import read_cases
+from services.router.storage.tables import IncidentMemberRow, IncidentRow
 from shared.auth import Principal
 from shared.bodies import UnitSlug
-from shared.database import Reader, Writer
-from shared.events import Demand, Ticket
+from shared.database import Reader
+from shared.events import Demand
 from shared.metrics import CASE_COMMANDS
 from shared.problems import not_found
-from shared.redaction import redact
 from shared.roles import Role
 from shared.web import Caller, RecordNumber, allow, api_router, local_times
 
@@ -94,10 +83,10 @@ def incident(number: RecordNumber, centre: Router, caller: Caller) -> IncidentVi
 @allow(*CENTRE)
 def merge(number: RecordNumber, body: MergeBody, centre: Router, caller: Caller) -> IncidentView:
     """并单: one case is worked for all; each caller is called back all the same."""
-    order = MergeOrder(caller.subject, caller.role, body.members, body.lead, redact(body.note))
-    with _carried_out(centre, Command.MERGE) as writer:
-        merge_incident(writer, centre.rules, number, order, datetime.now(UTC))
-        return _view(writer, number)
+    order = MergeOrder(caller.subject, caller.role, body.members, body.lead, body.note)
+    with acting(centre, CASE_COMMANDS, Command.MERGE) as work:
+        merge_incident(work, number, order)
+        return _view(work.writer, number)
 
 
 @router.post("/incidents/{number}/dismiss")
@@ -106,59 +95,48 @@ def dismiss(
     number: RecordNumber, body: DismissBody, centre: Router, caller: Caller
 ) -> IncidentView:
     """The cases are no one event; they are not proposed as one again."""
-    with _carried_out(centre, "dismiss") as writer:
-        dismiss_incident(writer, number, caller.subject, redact(body.note), datetime.now(UTC))
-        return _view(writer, number)
+    with acting(centre, CASE_COMMANDS, "dismiss") as work:
+        dismiss_incident(work, number, caller.subject, body.note)
+        return _view(work.writer, number)
 
 
 @router.post("/cases/{number}/unmerge")
 @allow(*CENTRE)
 def unmerge(number: RecordNumber, body: UnmergeBody, centre: Router, caller: Caller) -> CaseView:
     """撤销并单: back to the unit the case had, or to a person."""
-    command = _command(Command.UNMERGE, body, caller)
-    with _carried_out(centre, Command.UNMERGE) as writer:
-        entry = unmerge_case(writer, centre.rules, number, command, datetime.now(UTC))
-        return shown(writer, entry.ticket, entry.case, caller)
+    return _leave(centre, number, Command.UNMERGE, body, caller)
 
 
 @router.post("/cases/{number}/split")
 @allow(*CENTRE)
 def split(number: RecordNumber, body: SplitBody, centre: Router, caller: Caller) -> CaseView:
     """拆单: every demand becomes a ticket of its own, numbered after this one."""
-    demands = tuple(Demand(leaf=d.leaf, text=redact(d.text)) for d in body.demands or ())
-    command = _command(Command.SPLIT, body, caller, demands)
-    with _carried_out(centre, Command.SPLIT) as writer:
-        entry = split_case(writer, centre.rules, number, command, datetime.now(UTC))
-        return shown(writer, entry.ticket, entry.case, caller)
+    demands = tuple(Demand(leaf=d.leaf, text=d.text) for d in body.demands or ())
+    return _leave(centre, number, Command.SPLIT, body, caller, demands)
 
 
-def _command(
+def _leave(
+    centre: Centre,
+    number: str,
     command: Command,
     body: SplitBody | UnmergeBody,
     caller: Principal,
     demands: tuple[Demand, ...] = (),
-) -> CaseCommand:
-    return CaseCommand(
+) -> CaseView:
+    """A case leaves its event by a command; the answer is the case after it."""
+    asked = CaseCommand(
         command,
         caller.subject,
         caller.role,
         version=body.version,
-        note=redact(body.note),
+        note=body.note,
         demands=demands,
     )
-
-
-@contextmanager
-def _carried_out(centre: Centre, command: str) -> Iterator[Writer]:
-    """A transaction for a command: counted, and answered with a problem where refused."""
-    try:
-        with centre.database.writing() as writer:
-            yield writer
-    except Refused as refused:
-        CASE_COMMANDS.labels(command, refused.slug).inc()
-        raise refusal(refused) from None
-    CASE_COMMANDS.labels(command, "done").inc()
-    centre.relay.wake()
+    with acting(centre, CASE_COMMANDS, command) as work:
+        held = held_for(work, number, caller)
+        leave_event(work, held, asked)
+        work.finish()
+        return shown(work.writer, held.ticket, held.record, caller)
 
 
 def _summary(row: IncidentRow) -> IncidentSummary:
@@ -169,23 +147,21 @@ def _view(reader: Reader, number: str) -> IncidentView:
     row = reader.get(IncidentRow, number)
     if row is None:
         raise not_found()
-    query = (
-        select(IncidentMemberRow, CaseRow)
-        .join(CaseRow, col(CaseRow.number) == col(IncidentMemberRow.number))
+    rows = reader.execute(
+        select(IncidentMemberRow)
         .where(IncidentMemberRow.incident == number)
         .order_by(col(IncidentMemberRow.number))
         .limit(MEMBERS_SHOWN)
         .execution_options(populate_existing=True)
-    )
-    found = reader.execute(query).all()
-    clocks = clocks_of(reader, [case.number for _, case in found])
+    ).scalars()
+    standing = {member.number: member for member in rows}
     members = [
         IncidentMember(
-            state=member.state,
-            at=member.at,
-            ticket=Ticket.model_validate(case.ticket),
-            case=case_view(case.record(clocks.get((case.number, None), ()))),
+            state=MemberState(standing[case.number].state),
+            at=standing[case.number].at,
+            ticket=ticket,
+            case=case_view(case),
         )
-        for member, case in found
+        for ticket, case in read_cases(reader, standing)
     ]
     return local_times(IncidentView(**_summary(row).model_dump(), members=members))

@@ -3,18 +3,14 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, Field, StrictBool, StringConstraints
+from pydantic import BaseModel, Field, StrictBool
 
-from services.router.http.contract import LogEntry, Moment
-from shared.bodies import Body, UnitSlug
+from services.router.http.contract import Acting, Approving, LogEntry, Moment
+from shared.bodies import Remark, Spot, Title, UnitSlug
 from shared.events import Ticket, Whistle, WhistleKind
-from shared.text import Note, clean
-
-Version = Annotated[int, Field(strict=True, ge=1)]
-Spot = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean)]
 
 
-class BlowBody(Body):
+class BlowBody(Acting):
     """What a street blows for; `place` is the spot in words.
 
     What is mandatory depends on the kind; a whistle that lacks something can be blown, and
@@ -25,37 +21,52 @@ class BlowBody(Body):
     lead: UnitSlug
     assist: Annotated[tuple[UnitSlug, ...], Field(max_length=20)] = ()
     place: Spot = ""
-    evidence: Note = ""
-    done_so_far: Note = ""
-    action: Note = ""
-    basis: Note = ""
-    contact: Note = ""
+    evidence: Remark = ""
+    done_so_far: Remark = ""
+    action: Remark = ""
+    basis: Remark = ""
+    contact: Remark = ""
     cross_district: StrictBool = False
     in_progress: StrictBool = False
     appointed_at: Moment | None = None
-    unit: UnitSlug | None = None
-    note: Note = ""
-    version: Version | None = None
 
 
-class WhistleBody(Body):
-    """A command on a whistle; which fields it needs depends on the command.
+class Signing(Acting):
+    """签发: the office the signer holds."""
 
-    `unit` is the unit that acts, or with `confirm` and `score` the called unit it is about.
-    `version` is the version of the whistle its sender saw: another one is refused (409).
-    """
+    signer_title: Title = ""
 
-    unit: UnitSlug | None = None
-    note: Note = ""
-    version: Version | None = None
-    approve: StrictBool | None = None
-    signer_title: Annotated[str, Field(max_length=60)] = ""
+
+class Rejecting(Acting):
+    """退回补正: the mandatory fields that are empty, all of them where none is named."""
+
     missing: Annotated[tuple[Annotated[str, Field(max_length=40)], ...], Field(max_length=20)] = ()
+
+
+class Confirming(Approving):
+    """现场核实; `unit` is the called unit whose work did not stand."""
+
+
+class Scoring(Acting):
+    """双考核; `unit` is the called unit that is scored. What is left out follows the record."""
+
     in_time: StrictBool | None = None
     right_person: StrictBool | None = None
     solved: StrictBool | None = None
     necessary: StrictBool | None = None
     complete: StrictBool | None = None
+
+
+class Withdrawing(Acting):
+    """撤哨, 拒哨: why."""
+
+    reason: Remark
+
+
+class Releasing(Approving):
+    """解除呼叫: `unit` is let go, or with `approve` false stays called; `lead` leads then."""
+
+    lead: UnitSlug | None = None
 
 
 class WhistleLogEntry(LogEntry):

@@ -1,35 +1,43 @@
 """Whistles over HTTP: blown on a case, signed, checked, answered by each called unit, scored."""
 
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Annotated, Final
 
 from fastapi import Query
 from sqlmodel import col, select
 
-from services.router.domain.cases.duties import may_read
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.desks import GRID_CENTRE
 from services.router.domain.policy import Unit
-from services.router.domain.refusals import NotAllowed, Refused
-from services.router.domain.whistles.deciding import authorise_whistle, decide_whistle
+from services.router.domain.refusals import NotAllowed, StaleVersion
+from services.router.domain.whistles.deciding import authorise_whistle
 from services.router.domain.whistles.duties import may_read_whistle
 from services.router.domain.whistles.records import Summons, WhistleOrder, WhistleRecord
-from services.router.domain.whistles.states import WhistleCommand
+from services.router.domain.whistles.states import WHISTLE_COMMAND_NAMES, WhistleCommand
 from services.router.domain.whistles.summons import blowing_street, centre_for
 from services.router.domain.whistles.views import whistle_view
-from services.router.following import blow_for, setting_for
-from services.router.http.centre import Centre, Router, refusal, shown_log
+from services.router.http.cases import held_for
+from services.router.http.centre import Centre, Router, acting, as_own_unit, shown_log
+from services.router.http.contract import Acting
 from services.router.http.whistle_contract import (
     BlowBody,
-    WhistleBody,
+    Confirming,
+    Rejecting,
+    Releasing,
+    Scoring,
+    Signing,
     WhistleLogEntry,
     WhistlePage,
     WhistleView,
+    Withdrawing,
 )
-from services.router.storage.ledger import Ledger, load_case, whistles_of
+from services.router.storage.cases import HeldCase, load_case
 from services.router.storage.queues import BadCursor
+from services.router.storage.tables import WhistleLogRow
 from services.router.storage.whistle_search import find_whistles
-from services.router.storage.whistle_tables import WhistleLogRow, WhistleRow
+from services.router.storage.whistles import case_of, whistles_of
+from services.router.work import Work
 from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Reader
@@ -37,15 +45,27 @@ from shared.events import Ticket, WhistleState
 from shared.metrics import WHISTLE_COMMANDS
 from shared.problems import Problem, not_found
 from shared.protection import for_unit
-from shared.redaction import redact
 from shared.roles import Role
 from shared.web import RECORD_NUMBER, Caller, RecordNumber, allow, api_router, local_times
 
-ABOUT_A_UNIT: Final = (WhistleCommand.CONFIRM, WhistleCommand.SCORE)
+ABOUT_A_UNIT: Final = (WhistleCommand.CONFIRM, WhistleCommand.SCORE, WhistleCommand.RELEASE)
 """Commands whose `unit` is the called unit they are about, not the one that acts."""
-COMMANDS: Final = {
-    command.value: command for command in WhistleCommand if command is not WhistleCommand.AMEND
+BODIES: Final[Mapping[WhistleCommand, type[Acting]]] = {
+    WhistleCommand.AMEND: BlowBody,
+    WhistleCommand.SIGN: Signing,
+    WhistleCommand.DISPATCH: Acting,
+    WhistleCommand.REJECT: Rejecting,
+    WhistleCommand.ACKNOWLEDGE: Acting,
+    WhistleCommand.ARRIVE: Acting,
+    WhistleCommand.HANDLE: Acting,
+    WhistleCommand.CONFIRM: Confirming,
+    WhistleCommand.SCORE: Scoring,
+    WhistleCommand.CLOSE: Acting,
+    WhistleCommand.WITHDRAW: Withdrawing,
+    WhistleCommand.REFUSE: Withdrawing,
+    WhistleCommand.RELEASE: Releasing,
 }
+"""What each command on a whistle takes."""
 
 router = api_router(tags=["whistles"])
 
@@ -57,36 +77,16 @@ def blow(number: RecordNumber, body: BlowBody, centre: Router, caller: Caller) -
 
     Streets blow for the cases of their place, the grid centre where there is no street.
     """
-    now = datetime.now(UTC)
-    with centre.database.writing() as writer:
-        ledger = Ledger(writer)
-        ledger.hold([number])
-        entry = ledger.get(number)
-        if entry is None or not may_read(entry.case, caller.role, caller.unit):
-            raise not_found()
-        try:
-            street = _blowing_unit(centre, entry.case, body.unit, caller)
-            if body.version not in (None, entry.case.version):
-                raise Problem(409, "工单已被他人更新，请刷新后再操作", slug="stale-version")
-            decision = blow_for(
-                ledger,
-                entry,
-                centre.rules,
-                street,
-                _summons(body, for_unit(entry.ticket, entry.case.priority).address),
-                now,
-                actor=caller.subject,
-                unit=caller.unit,
-                note=redact(body.note),
-            )
-        except Refused as refused:
-            WHISTLE_COMMANDS.labels("blow", refused.slug).inc()
-            raise refusal(refused) from None
-        ledger.store()
-        view = _view(writer, decision.record, entry.ticket, entry.case, caller)
-    WHISTLE_COMMANDS.labels("blow", "done").inc()
-    centre.relay.wake()
-    return view
+    with acting(centre, WHISTLE_COMMANDS, "blow") as work:
+        held = held_for(work, number, caller)
+        street = _blowing_unit(centre, held.record, body.unit, caller)
+        if body.version not in (None, held.record.version):
+            raise StaleVersion("stale-version", "工单已被他人更新，请刷新后再操作")
+        address = for_unit(held.ticket, held.record.priority).address
+        by = work.by(caller.subject, caller.unit)
+        decision = work.blow(held, street, _summons(body, address), by, body.note)
+        work.finish()
+        return _view(work.writer, decision.record, held.ticket, held.record, caller)
 
 
 @router.get("/whistles")
@@ -122,91 +122,67 @@ def whistles(
 def whistle(number: RecordNumber, centre: Router, caller: Caller) -> WhistleView:
     """A whistle with its ticket and log. A unit sees those it blew and those that call it."""
     with centre.database.reading() as reader:
-        row = reader.get(WhistleRow, number)
-        if row is None:
+        on = case_of(reader, number)
+        if on is None:
             raise not_found()
-        known = {w.number: w for w in whistles_of(reader, [row.ticket_number])}
+        known = {whistle.number: whistle for whistle in whistles_of(reader, [on])}
         _visible(known[number], caller)
-        case = load_case(reader, row.ticket_number)
+        case = load_case(reader, on)
         assert case is not None
         return _view(reader, known[number], *case, caller)
 
 
-@router.post("/whistles/{number}/amend")
-@allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR)
-def amend(number: RecordNumber, body: BlowBody, centre: Router, caller: Caller) -> WhistleView:
-    """Blow the same whistle anew with what was missing; it has to be signed again."""
-    order = WhistleOrder(
-        WhistleCommand.AMEND,
-        caller.subject,
-        caller.role,
-        unit=caller.unit,
-        version=body.version,
-        note=redact(body.note),
-        summons=_summons(body),
-    )
-    return _give(centre, number, order, caller)
+def _ordering(command: WhistleCommand, takes: type[Acting]) -> Callable[..., WhistleView]:
+    """The endpoint of a command on a whistle; the answer is the whistle after it."""
+    about_a_unit = command in ABOUT_A_UNIT
 
-
-@router.post("/whistles/{number}/{command}")
-@allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR)
-def command_whistle(
-    number: RecordNumber, command: str, body: WhistleBody, centre: Router, caller: Caller
-) -> WhistleView:
-    """Sign, dispatch, reject, acknowledge, arrive, handle, confirm, score or close a whistle."""
-    known = COMMANDS.get(command)
-    if known is None:
-        raise not_found()
-    about = known in ABOUT_A_UNIT
-    if not about and caller.role is Role.UNIT and body.unit not in (None, caller.unit):
-        raise Problem(403, "只能以本单位的名义操作")
-    order = WhistleOrder(
-        known,
-        caller.subject,
-        caller.role,
-        unit=caller.unit,
-        version=body.version,
-        note=redact(body.note),
-        approve=body.approve,
-        concerns=body.unit if about and body.unit != caller.unit else None,
-        signer_title=body.signer_title,
-        missing=body.missing,
-        in_time=body.in_time,
-        right_person=body.right_person,
-        solved=body.solved,
-        necessary=body.necessary,
-        complete=body.complete,
-    )
-    return _give(centre, number, order, caller)
-
-
-def _give(centre: Centre, number: str, order: WhistleOrder, caller: Principal) -> WhistleView:
-    """Hold the whistle's case, decide, store."""
-    now = datetime.now(UTC)
-    with centre.database.writing() as writer:
-        row = writer.get(WhistleRow, number)
-        if row is None:
-            raise not_found()
-        ledger = Ledger(writer)
-        ledger.hold([row.ticket_number])
-        entry = ledger.get(row.ticket_number)
-        assert entry is not None
-        whistle = entry.whistles[number].record
-        _visible(whistle, caller)
-        try:
+    def give(number: RecordNumber, body: Acting, centre: Router, caller: Caller) -> WhistleView:
+        if not about_a_unit:
+            as_own_unit(caller, body.unit)
+        names = {field.name for field in fields(WhistleOrder)} - {"unit"}
+        given = {name: value for name, value in body if name in names}
+        if isinstance(body, BlowBody):
+            given = {"summons": _summons(body), "version": body.version, "note": body.note}
+        order = WhistleOrder(
+            command=command,
+            actor=caller.subject,
+            role=caller.role,
+            unit=caller.unit,
+            concerns=body.unit if about_a_unit and body.unit != caller.unit else None,
+            **given,
+        )
+        with acting(centre, WHISTLE_COMMANDS, command) as work:
+            held = _held_with(work, number)
+            whistle = held.whistles[number].record
+            _visible(whistle, caller)
             authorise_whistle(whistle, order)
-            summons = order.summons or whistle.summons
-            setting = setting_for(centre.rules, entry.case, summons, now)
-            decision = decide_whistle(whistle, entry.case, order, setting)
-        except Refused as refused:
-            WHISTLE_COMMANDS.labels(order.command, refused.slug).inc()
-            raise refusal(refused) from None
-        ledger.tell_whistle(decision, now, actor=caller.subject, unit=caller.unit)
-        ledger.store()
-        view = _view(writer, decision.record, entry.ticket, entry.case, caller)
-    WHISTLE_COMMANDS.labels(order.command, "done").inc()
-    centre.relay.wake()
-    return view
+            decision = work.order(held, number, order)
+            work.finish()
+            return _view(work.writer, decision.record, held.ticket, held.record, caller)
+
+    give.__annotations__["body"] = takes
+    give.__doc__ = f"{WHISTLE_COMMAND_NAMES[command]}。"
+    return allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR)(give)
+
+
+for _command, _takes in BODIES.items():
+    router.add_api_route(
+        f"/whistles/{{number}}/{_command.value}",
+        _ordering(_command, _takes),
+        methods=["POST"],
+        name=f"whistle_{_command.name.lower()}",
+    )
+
+
+def _held_with(work: Work, number: str) -> HeldCase:
+    """The case of a whistle in hand. Raises the 404 of a whistle that there is not."""
+    on = case_of(work.writer, number)
+    if on is None:
+        raise not_found()
+    work.hold([on])
+    held = work.case(on)
+    assert held is not None
+    return held
 
 
 def _visible(whistle: WhistleRecord, caller: Principal) -> None:
@@ -245,12 +221,12 @@ def _summons(body: BlowBody, address: str | None = None) -> Summons:
         kind=body.kind,
         lead=body.lead,
         assist=body.assist,
-        site=redact(body.place) or address or "",
-        evidence=redact(body.evidence),
-        done_so_far=redact(body.done_so_far),
-        action=redact(body.action),
-        basis=redact(body.basis),
-        contact=redact(body.contact),
+        site=body.place or address or "",
+        evidence=body.evidence,
+        done_so_far=body.done_so_far,
+        action=body.action,
+        basis=body.basis,
+        contact=body.contact,
         cross_district=body.cross_district,
         in_progress=body.in_progress,
         appointed_at=body.appointed_at,

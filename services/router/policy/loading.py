@@ -7,9 +7,7 @@ first day a row holds and `valid_to` its last, in Asia/Shanghai; empty means wit
 
 import hashlib
 from collections import defaultdict
-from collections.abc import Collection, Mapping
-from datetime import date, timedelta
-from itertools import pairwise
+from collections.abc import Mapping
 from pathlib import Path
 from types import MappingProxyType
 from typing import Final
@@ -17,11 +15,13 @@ from typing import Final
 from services.router.domain.desks import DESKS
 from services.router.domain.policy import STREET, Policy, PolicyError, Responsibility, Unit
 from services.router.policy.boundaries import BOUNDARIES, load_boundaries
+from services.router.policy.dangers import load_responses
 from services.router.policy.files import Row, read_table, refuse_duplicates
 from services.router.policy.flag_words import load_flag_words
 from services.router.policy.places import regime_of
 from services.router.policy.registers import load_gazetteer
 from services.router.policy.units import load_units, validity
+from services.router.policy.validity import in_order
 from services.router.policy.waits import load_waits
 from services.router.policy.whistle_kinds import load_whistle_kinds
 from shared.calendar import Limit
@@ -61,6 +61,7 @@ def load_policy(directory: Path) -> Policy:
         responsibility=_responsibility(directory, units),
         urgent_accept=_urgent_accept(directory),
         waits=load_waits(directory),
+        dangers=load_responses(directory, units),
         gazetteer=load_gazetteer(directory, streets, units.keys()),
         boundaries=load_boundaries(directory, streets),
         flag_words=load_flag_words(directory),
@@ -87,11 +88,18 @@ def _responsibility(
             leaf: tuple(
                 entry
                 for regime in (*Regime, None)
-                for entry in _without_gap(found[leaf, regime], general=regime is None)
+                for entry in _in_order(leaf, found[leaf, regime], regime)
             )
             for leaf in leaves
         }
     )
+
+
+def _in_order(
+    leaf: str, rows: list[tuple[Row, Responsibility]], regime: Regime | None
+) -> tuple[Responsibility, ...]:
+    """A leaf's rows; a regime may have none, and the general ones hold before and after its."""
+    return in_order(rows, f"事项“{leaf}”", every_day=regime is None) if rows else ()
 
 
 def _responsibility_row(row: Row, leaf_name: str, units: Mapping[str, Unit]) -> Responsibility:
@@ -111,6 +119,8 @@ def _responsibility_row(row: Row, leaf_name: str, units: Mapping[str, Unit]) -> 
             raise row.error(f"单位“{slug}”在此期间无效")
     disposition = Disposition(row.known("disposition", DISPOSITIONS, "处置方式"))
     limits = tuple((kind, limit) for kind in LIMITED if (limit := row.limit(kind.value)))
+    if disposition is not Disposition.REDIRECT_OUT and not row.text(ClockKind.RESOLVE.value):
+        raise row.error("须有办理时限，否则工单可能无人过问")
     return Responsibility(
         leaf=row.text("leaf"),
         leaf_name=leaf_name,
@@ -136,30 +146,6 @@ def _urgent_accept(directory: Path) -> Mapping[Priority, Limit]:
         if limit is not None:
             limits[Priority(row.known("priority", tuple(Priority), "优先级"))] = limit
     return MappingProxyType(limits)
-
-
-def _without_gap(
-    rows: Collection[tuple[Row, Responsibility]], *, general: bool
-) -> tuple[Responsibility, ...]:
-    """The rows of one leaf and regime in order of time, each day at most once, without a gap.
-
-    The general rows must cover every day; before and after a regime's rows they hold.
-    """
-    ordered = sorted(rows, key=lambda pair: pair[1].valid_from or date.min)
-    for (_, earlier), (row, later) in pairwise(ordered):
-        if earlier.valid_to is None or later.valid_from is None:
-            raise row.error(f"事项“{later.leaf}”的有效期重叠")
-        if later.valid_from <= earlier.valid_to:
-            raise row.error(f"事项“{later.leaf}”的有效期重叠")
-        if later.valid_from - earlier.valid_to > timedelta(days=1):
-            raise row.error(f"事项“{later.leaf}”的有效期有空档")
-    if general:
-        (row, first), (last_row, last) = ordered[0], ordered[-1]
-        if first.valid_from is not None:
-            raise row.error(f"事项“{first.leaf}”在{first.valid_from}之前没有责任单位")
-        if last.valid_to is not None:
-            raise last_row.error(f"事项“{last.leaf}”在{last.valid_to}之后没有责任单位")
-    return tuple(entry for _, entry in ordered)
 
 
 def _version(directory: Path) -> str:

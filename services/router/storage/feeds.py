@@ -7,10 +7,10 @@ seen one has seen all before it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 from sqlalchemy import text
 
+from services.router.storage.held import By
 from shared.database import Writer, as_json
 from shared.envelope import Event
 from shared.events import QUEUE_CHANGED, Case, QueueItem, Ticket, Whistle, queue_topic
@@ -21,10 +21,9 @@ class Occasion:
     """What the entries of one change have in common."""
 
     reason: str
+    by: By
     ticket: Ticket
     case: Case
-    at: datetime
-    trace: str | None
     whistle: Whistle | None = None
 
 
@@ -74,11 +73,11 @@ def write_feeds(writer: Writer, changes: Sequence[QueueChange]) -> list[Event]:
                 ticket=change.occasion.ticket,
                 case=change.occasion.case,
                 whistle=change.occasion.whistle,
-                at=change.occasion.at,
+                at=change.occasion.by.at,
             )
         )
     _upsert(writer, items)
-    traces = [change.occasion.trace for change in ordered]
+    traces = [change.occasion.by.trace for change in ordered]
     return [
         Event(queue_topic(item.unit), QUEUE_CHANGED, item.number, item, item.at, trace)
         for item, trace in zip(items, traces, strict=True)

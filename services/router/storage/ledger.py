@@ -1,292 +1,190 @@
-"""Cases and their whistles in and out of the database, with everything a change says.
+"""Everything one transaction of the router reads and changes, and what its changes say.
 
-A `Ledger` is the work of one transaction. Rows are locked in one order: cases by number,
-then, as the last thing before the commit, the units' feeds (`queues/feeds.py`). Whoever holds a
-case holds its whistles.
+Rows are locked in one order: cases by number, then incidents by number, and as the last
+thing before the commit the units' feeds (`feeds.py`). Whoever holds a case holds its
+whistles. What is decided is taken over by `tell`, and stored once, by `Work.finish`.
 """
 
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
-
-from sqlalchemy import text
-from sqlmodel import col, select
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from services.router.domain.cases.duties import duties
 from services.router.domain.cases.records import CaseDecision, CaseRecord
 from services.router.domain.cases.views import case_view
-from services.router.domain.clocks import Clock
-from services.router.domain.machine import Fact
+from services.router.domain.incidents.records import IncidentRecord, MemberState
+from services.router.domain.whistles.duties import whistle_duties
 from services.router.domain.whistles.records import WhistleDecision, WhistleRecord
+from services.router.domain.whistles.views import whistle_view
+from services.router.storage import cases, incidents, whistles
+from services.router.storage.cases import HeldCase
+from services.router.storage.clocks import put_clocks
 from services.router.storage.feeds import Occasion, QueueChange, queue_changes, write_feeds
-from services.router.storage.tables import (
-    CASE_COLUMNS,
-    CLOCK_COLUMNS,
-    CaseRow,
-    ClockRow,
-    case_values,
-    clock_values,
-)
-from services.router.storage.whistles import (
-    HeldWhistle,
-    load_whistles,
-    store_whistles,
-    whistle_events,
-    whistle_queue,
-)
-from shared.database import Reader, Writer
+from services.router.storage.held import By, Told, log
+from services.router.storage.incidents import HeldIncident
+from services.router.storage.whistles import HeldWhistle
+from shared.database import Writer
 from shared.envelope import Event
-from shared.events import CASES, Case, CaseEvent, CaseFact, Ticket
+from shared.events import CASES, WHISTLES, CaseEvent, CaseFact, Ticket, WhistleEvent, WhistleFact
 from shared.messaging import emit
 from shared.protection import case_for_unit, for_unit
 
 
-@dataclass(slots=True)
-class Entry:
-    """A case in the hands of a transaction; `stored` is the case as it was read, if it was."""
-
-    ticket: Ticket
-    case: CaseRecord
-    stored: CaseRecord | None
-    view: Case
-    ticket_changed: bool = False
-    told: list["Told"] = field(default_factory=list)
-    whistles: dict[str, HeldWhistle] = field(default_factory=dict)
-
-
 @dataclass(frozen=True, slots=True)
-class Told:
-    """A fact and the case after the decision it belongs to, and who caused it."""
+class Standing:
+    """From now on these cases belong to an incident like this."""
 
-    fact: Fact[CaseFact]
-    case: Case
-    actor: str
-    unit: str | None
-    at: datetime
-    trace: str | None
+    incident: str
+    numbers: tuple[str, ...]
+    state: MemberState
 
 
 class Ledger:
-    """The cases one transaction reads and changes, with their whistles."""
+    """The cases, whistles and incidents in one transaction's hands."""
 
     def __init__(self, writer: Writer) -> None:
         self._writer = writer
-        self._entries: dict[str, Entry] = {}
+        self._cases: dict[str, HeldCase] = {}
+        self._incidents: dict[str, HeldIncident] = {}
+        self._standings: list[Standing] = []
 
     def hold(self, numbers: Iterable[str], *, skip_locked: bool = False) -> None:
-        """Read these cases and keep them from others until the commit; unknown ones are left."""
-        query = (
-            select(CaseRow)
-            .where(col(CaseRow.number).in_(sorted(set(numbers))))
-            .order_by(col(CaseRow.number))
-            .with_for_update(skip_locked=skip_locked)
-        )
-        rows = self._writer.execute(query).scalars().all()
-        if not rows:
-            return
-        held = [row.number for row in rows]
-        clocks = clocks_of(self._writer, held)
-        for row in rows:
-            case = row.record(clocks.get((row.number, None), ()))
-            ticket = Ticket.model_validate(row.ticket)
-            self._entries[row.number] = Entry(ticket, case, case, case_view(case))
-        for whistle in load_whistles(self._writer, held, clocks):
-            known = self._entries[whistle.ticket_number].whistles
-            known[whistle.number] = HeldWhistle(whistle, whistle)
+        """Read these cases and keep them from others until the commit; unknown ones are left.
 
-    def get(self, number: str) -> Entry | None:
+        What is held already stays as it stands in this transaction.
+        """
+        wanted = set(numbers) - self._cases.keys()
+        if not wanted:
+            return
+        statement = cases.HOLD_FREE if skip_locked else cases.HOLD
+        for ticket, case in cases.read_cases(self._writer, wanted, statement):
+            self._cases[case.number] = HeldCase(case, case, ticket=ticket)
+        held = sorted(wanted & self._cases.keys())
+        if held:
+            for whistle in whistles.whistles_of(self._writer, held):
+                known = self._cases[whistle.ticket_number].whistles
+                known[whistle.number] = HeldWhistle(whistle, whistle)
+
+    def hold_incidents(self, numbers: Collection[str]) -> None:
+        """Read these incidents and keep them from others; their cases are held before."""
+        for incident in incidents.hold(self._writer, set(numbers) - self._incidents.keys()):
+            self._incidents[incident.number] = HeldIncident(incident, incident)
+
+    def case(self, number: str) -> HeldCase | None:
         """A held or opened case."""
-        return self._entries.get(number)
+        return self._cases.get(number)
 
-    def held(self) -> Sequence[CaseRecord]:
-        """All cases of this transaction as they stand."""
-        return [entry.case for entry in self._entries.values()]
-
-    def entries(self) -> Sequence[Entry]:
+    @property
+    def cases(self) -> Sequence[HeldCase]:
         """Every case in this transaction's hands."""
-        return list(self._entries.values())
+        return list(self._cases.values())
 
-    def tell(
-        self,
-        ticket: Ticket,
-        decision: CaseDecision,
-        at: datetime,
-        *,
-        actor: str,
-        unit: str | None = None,
-        trace: str | None = None,
-    ) -> None:
+    def incident(self, number: str) -> IncidentRecord:
+        """A held incident as it stands. Raises KeyError."""
+        return self._incidents[number].record
+
+    def tell(self, ticket: Ticket, decision: CaseDecision, by: By) -> HeldCase:
         """Take a decision over: a new case, or the next version of a held one."""
-        number, view = decision.record.number, case_view(decision.record)
-        entry = self._entries.get(number)
-        if entry is None:
-            entry = self._entries[number] = Entry(ticket, decision.record, None, view)
-        entry.ticket_changed = entry.ticket_changed or ticket is not entry.ticket
-        entry.ticket = ticket
-        entry.case = decision.record
-        entry.view = view
-        entry.told.extend(Told(fact, entry.view, actor, unit, at, trace) for fact in decision.facts)
-
-    def tell_whistle(
-        self,
-        decision: WhistleDecision,
-        at: datetime,
-        *,
-        actor: str,
-        unit: str | None = None,
-        trace: str | None = None,
-    ) -> None:
-        """Take a decision over on a whistle of a held or opened case: a new one, or its next."""
         record = decision.record
-        whistles = self._entries[record.ticket_number].whistles
-        held = whistles.setdefault(record.number, HeldWhistle(record, None))
-        held.tell(decision, at, actor, unit, trace)
+        held = self._cases.get(record.number)
+        if held is None:
+            held = self._cases[record.number] = HeldCase(record, None, ticket=ticket)
+        held.ticket_changed = held.ticket_changed or ticket is not held.ticket
+        held.ticket = ticket
+        held.tell(record, decision.facts, by)
+        return held
 
-    def store(self) -> None:
+    def tell_whistle(self, decision: WhistleDecision, by: By) -> None:
+        """Take a decision over on a whistle of a held case: a new one, or its next version."""
+        record = decision.record
+        on_case = self._cases[record.ticket_number].whistles
+        held = on_case.setdefault(record.number, HeldWhistle(record, None))
+        held.tell(record, decision.facts, by)
+
+    def put_incident(self, incident: IncidentRecord) -> None:
+        """A new incident, or a held one as it now stands."""
+        held = self._incidents.setdefault(incident.number, HeldIncident(incident, None))
+        held.record = incident
+
+    def stand(self, incident: str, numbers: Iterable[str], state: MemberState) -> None:
+        """Let these cases belong to an incident like this."""
+        if named := tuple(sorted(numbers)):
+            self._standings.append(Standing(incident, named, state))
+
+    def store(self, by: By) -> None:
         """Write every change, its log, its queue entries and its events."""
-        changed = [entry for entry in self._entries.values() if entry.told]
-        whistles = [
-            held
-            for entry in self._entries.values()
-            for held in entry.whistles.values()
-            if held.told
-        ]
-        fresh = [entry for entry in changed if entry.stored is None]
-        self._writer.copy(
-            "case_record",
-            CASE_COLUMNS,
-            (case_values(entry.case, entry.ticket.model_dump_json()) for entry in fresh),
-        )
-        held = [entry for entry in changed if entry.stored is not None]
-        self._update([entry for entry in held if entry.ticket_changed], with_ticket=True)
-        self._update([entry for entry in held if not entry.ticket_changed], with_ticket=False)
-        self._writer.copy("case_log", LOG_COLUMNS, _log_rows(changed))
-        if whistles:
-            store_whistles(self._writer, whistles)
-        self._store_clocks(changed, whistles)
-        queues = [change for entry in self._entries.values() for change in _queue_changes(entry)]
-        feeds = write_feeds(self._writer, queues)
-        said = (event for held in whistles for event in whistle_events(held))
-        emit(self._writer, (*_case_events(changed), *said, *feeds))
-
-    def _update(self, entries: Sequence[Entry], *, with_ticket: bool) -> None:
-        if not entries:
-            return
-        assignments = ", ".join(
-            f"{name} = CAST(:{name} AS jsonb)" if name in JSON_COLUMNS else f"{name} = :{name}"
-            for name in CASE_COLUMNS[1:]
-            if name != "ticket" or with_ticket
-        )
-        rows = [case_values(entry.case, entry.ticket.model_dump_json()) for entry in entries]
-        self._writer.execute(
-            text(f"UPDATE case_record SET {assignments} WHERE number = :number"),  # noqa: S608
-            [dict(zip(CASE_COLUMNS, row, strict=True)) for row in rows],
-        )
-
-    def _store_clocks(self, changed: Sequence[Entry], whistles: Sequence[HeldWhistle]) -> None:
-        owned = [
-            *((entry.case.number, None, entry.case.clocks, entry.stored) for entry in changed),
-            *(
-                (held.record.ticket_number, held.record.number, held.record.clocks, held.stored)
-                for held in whistles
+        writer, held = self._writer, self.cases
+        blown = [whistle for case in held for whistle in case.whistles.values()]
+        cases.SHELF.put(writer, held)
+        moved = [case for case in held if case.ticket_changed and case.stored is not None]
+        cases.put_tickets(writer, (case.ticket for case in moved))
+        whistles.SHELF.put(writer, blown)
+        incidents.SHELF.put(writer, self._incidents.values())
+        for standing in self._standings:
+            incidents.stand(writer, standing.incident, standing.numbers, standing.state, by.at)
+        log(writer, "case_log", "number", (told for case in held for told in case.told))
+        log(writer, "whistle_log", "whistle", (told for whistle in blown for told in whistle.told))
+        put_clocks(
+            writer,
+            (
+                *(((c.record.number, None), c.record, c.stored) for c in held),
+                *(((w.record.ticket_number, w.record.number), w.record, w.stored) for w in blown),
             ),
-        ]
-        fresh = []
-        rows = []
-        for number, whistle, clocks, stored in owned:
-            before = {clock.id: clock for clock in (stored.clocks if stored else ())}
-            for clock in clocks:
-                if clock.id is None:
-                    fresh.append(clock_values(number, clock, whistle))
-                elif clock != before.get(clock.id):
-                    values = clock_values(number, clock, whistle)
-                    rows.append({**dict(zip(CLOCK_COLUMNS, values, strict=True)), "id": clock.id})
-        self._writer.copy("clock", CLOCK_COLUMNS, fresh)
-        if rows:
-            assignments = ", ".join(f"{name} = :{name}" for name in CLOCK_COLUMNS)
-            self._writer.execute(
-                text(f"UPDATE clock SET {assignments} WHERE id = :id"),  # noqa: S608
-                rows,
-            )
+        )
+        feeds = write_feeds(writer, [change for case in held for change in _queue_changes(case)])
+        said = [_case_event(told) for case in held for told in case.told]
+        called = [_whistle_event(told) for whistle in blown for told in whistle.told]
+        emit(writer, (*said, *called, *feeds))
 
 
-LOG_COLUMNS = ("number", "version", "fact", "actor", "unit", "note", "detail", "at")
-JSON_COLUMNS = frozenset({"details", "ticket"})
-
-
-def clocks_of(
-    reader: Reader, numbers: Sequence[str]
-) -> Mapping[tuple[str, str | None], tuple[Clock, ...]]:
-    """The clocks of these cases and of their whistles, by case and whistle, oldest first."""
-    found: dict[tuple[str, str | None], tuple[Clock, ...]] = {}
-    query = select(ClockRow).where(col(ClockRow.number).in_(numbers)).order_by(col(ClockRow.id))
-    for row in reader.execute(query).scalars():
-        key = (row.number, row.whistle)
-        found[key] = (*found.get(key, ()), row.clock())
-    return found
-
-
-def load_case(reader: Reader, number: str) -> tuple[Ticket, CaseRecord] | None:
-    """A case as it stands, with its ticket; None where there is none."""
-    row = reader.get(CaseRow, number)
-    if row is None:
-        return None
-    case = row.record(clocks_of(reader, [number]).get((number, None), ()))
-    return Ticket.model_validate(row.ticket), case
-
-
-def whistles_of(reader: Reader, numbers: Sequence[str]) -> Sequence[WhistleRecord]:
-    """The whistles on these cases, oldest first."""
-    return load_whistles(reader, numbers, clocks_of(reader, numbers))
-
-
-def _queue_changes(entry: Entry) -> Iterator[QueueChange]:
+def _queue_changes(held: HeldCase) -> Iterator[QueueChange]:
     """Every queue that what was told of a case and its whistles touches.
 
     That calls are perhaps about one event is no news to a unit.
     """
-    case_told = any(told.fact.fact is not CaseFact.GROUPED for told in entry.told)
-    whistles = [held for held in entry.whistles.values() if held.told]
-    if not case_told and not whistles:
+    case_told = any(told.fact.fact is not CaseFact.GROUPED for told in held.told)
+    blown = [whistle for whistle in held.whistles.values() if whistle.told]
+    if not case_told and not blown:
         return
-    ticket = for_unit(entry.ticket, entry.case.priority)
-    case = case_for_unit(entry.view, entry.ticket)
+    ticket = for_unit(held.ticket, held.record.priority)
+    case = case_for_unit(case_view(held.record), held.ticket)
     if case_told:
-        last = entry.told[-1]
-        occasion = Occasion(last.fact.fact.value, ticket, case, last.at, last.trace)
-        before = duties(entry.stored) if entry.stored is not None else {}
-        yield from queue_changes(duties(entry.case), before, occasion)
-    for held in whistles:
-        yield from whistle_queue(held, ticket, case)
+        before = duties(held.stored) if held.stored is not None else {}
+        occasion = Occasion(*_last(held.told), ticket, case)
+        yield from queue_changes(duties(held.record), before, occasion)
+    for whistle in blown:
+        was = whistle_duties(whistle.stored) if whistle.stored is not None else {}
+        occasion = Occasion(*_last(whistle.told), ticket, case, whistle_view(whistle.record))
+        yield from queue_changes(whistle_duties(whistle.record), was, occasion)
 
 
-def _log_rows(changed: Sequence[Entry]) -> Iterable[tuple[object, ...]]:
-    for entry in changed:
-        for told in entry.told:
-            yield (
-                told.case.number,
-                told.case.version,
-                told.fact.fact.value,
-                told.actor,
-                told.unit,
-                told.fact.note,
-                json.dumps(dict(told.fact.detail), ensure_ascii=False),
-                told.at,
-            )
+def _last(told: Sequence[Told[Any, Any]]) -> tuple[str, By]:
+    return told[-1].fact.fact.value, told[-1].by
 
 
-def _case_events(changed: Sequence[Entry]) -> Iterable[Event]:
-    for entry in changed:
-        for told in entry.told:
-            payload = CaseEvent(
-                case=told.case,
-                actor=told.actor,
-                unit=told.unit,
-                note=told.fact.note,
-                detail=told.fact.detail,
-                split=told.fact.split,
-                at=told.at,
-            )
-            type_ = told.fact.fact.event_type
-            yield Event(CASES, type_, told.case.number, payload, told.at, told.trace)
+def _case_event(told: Told[CaseRecord, CaseFact]) -> Event:
+    payload = CaseEvent(
+        case=case_view(told.record),
+        actor=told.by.actor,
+        unit=told.by.unit,
+        note=told.fact.note,
+        detail=told.fact.detail,
+        split=told.fact.split,
+        at=told.by.at,
+    )
+    type_ = told.fact.fact.event_type
+    return Event(CASES, type_, told.record.number, payload, told.by.at, told.by.trace)
+
+
+def _whistle_event(told: Told[WhistleRecord, WhistleFact]) -> Event:
+    payload = WhistleEvent(
+        whistle=whistle_view(told.record),
+        actor=told.by.actor,
+        unit=told.by.unit,
+        concerns=told.fact.concerns,
+        note=told.fact.note,
+        detail=told.fact.detail,
+        at=told.by.at,
+    )
+    type_ = told.fact.fact.event_type
+    return Event(WHISTLES, type_, told.record.ticket_number, payload, told.by.at, told.by.trace)

@@ -1,5 +1,6 @@
 """Lists of whistles, newest first, a page at a time."""
 
+import json
 from collections.abc import Sequence
 from typing import Final
 
@@ -8,9 +9,10 @@ from sqlmodel import col, select
 
 from services.router.domain.desks import GRID_CENTRE
 from services.router.domain.whistles.records import WhistleRecord
-from services.router.storage.ledger import clocks_of
+from services.router.storage.clocks import clocks_of
 from services.router.storage.queues import BadCursor
-from services.router.storage.whistle_tables import WhistleRow
+from services.router.storage.tables import WhistleRow
+from services.router.storage.whistles import record_of
 from shared.database import Reader
 from shared.events import WhistleState
 from shared.roles import Role
@@ -52,5 +54,8 @@ def find_whistles(
     rows = reader.execute(query.limit(limit + 1)).scalars().all()
     page = rows[:limit]
     clocks = clocks_of(reader, sorted({row.ticket_number for row in page}))
-    found = [row.record(clocks.get((row.ticket_number, row.number), ())) for row in page]
+    found = [
+        record_of(json.dumps(row.details), clocks.get((row.ticket_number, row.number), ()))
+        for row in page
+    ]
     return found, page[-1].number if len(rows) > limit else None

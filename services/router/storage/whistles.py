@@ -1,137 +1,104 @@
-"""Whistles in and out of the database, what they say, and where they stand in queues.
+"""Whistles in and out of the database; whoever changes one holds its case."""
 
-Whoever reads a whistle to change it holds its case, see the router's `storing.py`.
-"""
-
-import json
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import datetime
+from typing import Any, Final
 
+from pydantic import TypeAdapter
 from sqlalchemy import text
-from sqlmodel import col, select
 
 from services.router.domain.clocks import Clock
-from services.router.domain.whistles.duties import whistle_duties
-from services.router.domain.whistles.records import Happened, WhistleDecision, WhistleRecord
-from services.router.domain.whistles.views import whistle_view
-from services.router.storage.feeds import Occasion, QueueChange, queue_changes
-from services.router.storage.whistle_tables import WHISTLE_COLUMNS, WhistleRow, whistle_values
-from shared.database import Reader, Writer
-from shared.envelope import Event
-from shared.events import WHISTLES, Case, Ticket, Whistle, WhistleEvent
+from services.router.domain.incidents.wording import COMPARED
+from services.router.domain.whistles.records import ENDED, WhistleRecord
+from services.router.storage.clocks import Owner, clocks_of
+from services.router.storage.held import Held, Shelf
+from shared.database import Reader
+from shared.events import WhistleFact
 
-LOG_COLUMNS = (
-    *("whistle", "version", "fact", "concerns", "actor", "unit", "note", "detail", "at"),
+RECORD: Final = TypeAdapter(WhistleRecord)
+CLOCKLESS: Final = {"clocks"}
+
+COLUMNS: Final = (
+    *("number", "ticket_number", "version", "kind", "state", "street", "units"),
+    *("details", "blown_at"),
+)
+READ: Final = text(
+    "SELECT number, ticket_number, CAST(details AS text) AS details FROM whistle"
+    " WHERE ticket_number = ANY(:numbers) ORDER BY blown_at, number"
+)
+
+SOUNDING: Final = text("""
+SELECT m.incident, c.number, i.state = 'confirmed' AS confirmed, w.blown_at,
+    w.details #> '{summons,dangers}' AS dangers,
+    left(c.ticket ->> 'text', :compared) AS text, c.ticket ->> 'address' AS address
+FROM incident_member m JOIN incident i ON i.number = m.incident
+JOIN case_record c ON c.number = m.number JOIN whistle w ON w.ticket_number = m.number
+WHERE m.incident = ANY(:incidents) AND m.state <> 'removed' AND w.kind = 'emergency'
+    AND w.state <> ALL(CAST(:ended AS text[])) AND w.blown_at > :since
+""")
+
+HeldWhistle = Held[WhistleRecord, WhistleFact]
+"""A whistle in the hands of a transaction that holds its case."""
+
+
+def _row(held: HeldWhistle) -> tuple[object, ...]:
+    """A whistle as a row of COLUMNS."""
+    whistle = held.record
+    return (
+        whistle.number,
+        whistle.ticket_number,
+        whistle.version,
+        whistle.summons.kind.value,
+        whistle.state.value,
+        whistle.street,
+        [called.unit for called in whistle.units],
+        RECORD.dump_json(whistle, exclude=CLOCKLESS).decode(),
+        whistle.blown_at,
+    )
+
+
+SHELF: Final = Shelf(
+    "whistle",
+    COLUMNS,
+    _row,
+    frozenset({"details"}),
+    once=frozenset({"ticket_number", "blown_at"}),
 )
 
 
-@dataclass(frozen=True, slots=True)
-class ToldWhistle:
-    """A fact and the whistle after the decision it belongs to, and who caused it."""
-
-    happened: Happened
-    whistle: Whistle
-    actor: str
-    unit: str | None
-    at: datetime
-    trace: str | None
+def record_of(stored: str, clocks: tuple[Clock, ...]) -> WhistleRecord:
+    """The whistle as the rules see it, from its stored JSON."""
+    return replace(RECORD.validate_json(stored), clocks=clocks)
 
 
-@dataclass(slots=True)
-class HeldWhistle:
-    """A whistle in the hands of a transaction; `stored` as it was read, if it was."""
-
-    record: WhistleRecord
-    stored: WhistleRecord | None
-    told: list[ToldWhistle] = field(default_factory=list)
-
-    def tell(
-        self,
-        decision: WhistleDecision,
-        at: datetime,
-        actor: str,
-        unit: str | None,
-        trace: str | None,
-    ) -> None:
-        """Take a decision over."""
-        self.record = decision.record
-        view = whistle_view(decision.record)
-        self.told.extend(ToldWhistle(fact, view, actor, unit, at, trace) for fact in decision.facts)
-
-
-def load_whistles(
-    reader: Reader,
-    numbers: Sequence[str],
-    clocks: Mapping[tuple[str, str | None], tuple[Clock, ...]],
+def read_whistles(
+    reader: Reader, numbers: Sequence[str], clocks: Mapping[Owner, tuple[Clock, ...]]
 ) -> Sequence[WhistleRecord]:
     """The whistles on these cases, oldest first, with their clocks out of `clocks`."""
-    query = (
-        select(WhistleRow)
-        .where(col(WhistleRow.ticket_number).in_(numbers))
-        .order_by(col(WhistleRow.blown_at), col(WhistleRow.number))
-    )
     return [
-        row.record(clocks.get((row.ticket_number, row.number), ()))
-        for row in reader.execute(query).scalars()
+        record_of(row.details, clocks.get((row.ticket_number, row.number), ()))
+        for row in reader.execute(READ, {"numbers": list(numbers)})
     ]
 
 
-def store_whistles(writer: Writer, changed: Sequence[HeldWhistle]) -> None:
-    """Write changed whistles and their log; the clocks are the ledger's."""
-    fresh = [held for held in changed if held.stored is None]
-    writer.copy("whistle", WHISTLE_COLUMNS, (whistle_values(held.record) for held in fresh))
-    rows = [
-        dict(zip(WHISTLE_COLUMNS, whistle_values(held.record), strict=True))
-        for held in changed
-        if held.stored is not None
-    ]
-    if rows:
-        writer.execute(
-            text(
-                "UPDATE whistle SET version = :version, kind = :kind, state = :state,"
-                " units = :units, details = CAST(:details AS jsonb) WHERE number = :number"
-            ),
-            rows,
-        )
-    writer.copy("whistle_log", LOG_COLUMNS, (row for held in changed for row in _log_rows(held)))
+def whistles_of(reader: Reader, numbers: Sequence[str]) -> Sequence[WhistleRecord]:
+    """The whistles on these cases, oldest first."""
+    return read_whistles(reader, numbers, clocks_of(reader, numbers))
 
 
-def whistle_queue(held: HeldWhistle, ticket: Ticket, case: Case) -> Iterator[QueueChange]:
-    """Every queue a change of a whistle touches; `ticket` and `case` are as units see them."""
-    last = held.told[-1]
-    reason = last.happened.fact.value
-    occasion = Occasion(reason, ticket, case, last.at, last.trace, last.whistle)
-    before = whistle_duties(held.stored) if held.stored is not None else {}
-    return queue_changes(whistle_duties(held.record), before, occasion)
+def case_of(reader: Reader, number: str) -> str | None:
+    """The case a whistle is on; read without the whistle, which may change until that is held."""
+    query = text("SELECT ticket_number FROM whistle WHERE number = :number")
+    return reader.execute(query, {"number": number}).scalar_one_or_none()
 
 
-def whistle_events(held: HeldWhistle) -> Iterable[Event]:
-    """What the whistle says on its topic, in its order among the ticket's events."""
-    for told in held.told:
-        payload = WhistleEvent(
-            whistle=told.whistle,
-            actor=told.actor,
-            unit=told.unit,
-            concerns=told.happened.concerns,
-            note=told.happened.note,
-            detail=told.happened.detail,
-            at=told.at,
-        )
-        type_ = told.happened.fact.event_type
-        yield Event(WHISTLES, type_, held.record.ticket_number, payload, told.at, told.trace)
-
-
-def _log_rows(held: HeldWhistle) -> Iterable[tuple[object, ...]]:
-    for told in held.told:
-        yield (
-            held.record.number,
-            told.whistle.version,
-            told.happened.fact.value,
-            told.happened.concerns,
-            told.actor,
-            told.unit,
-            told.happened.note,
-            json.dumps(dict(told.happened.detail), ensure_ascii=False),
-            told.at,
-        )
+def sounding(reader: Reader, incidents: Sequence[str], since: datetime) -> Sequence[Any]:
+    """The open emergency whistles blown since then for events, with their cases' words."""
+    given = {
+        "incidents": list(incidents),
+        "since": since,
+        "ended": list(ENDED),
+        "compared": COMPARED,
+    }
+    return reader.execute(SOUNDING, given).all()

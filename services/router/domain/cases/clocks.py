@@ -10,7 +10,13 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.aggregate import cancel_clocks, change_clocks, open_clock, replaced
+from services.router.domain.aggregate import (
+    cancel_clocks,
+    change_clocks,
+    open_clock,
+    replaced,
+    resume_clocks,
+)
 from services.router.domain.cases.records import CaseRecord, Limits
 from services.router.domain.clocks import CITIZEN, Clock, Ladder
 from shared.calendar import Calendar, Limit, LimitUnit, due
@@ -19,10 +25,10 @@ from shared.events import ClockKind, is_emergency
 UNIT_CLOCKS: Final = (ClockKind.ACCEPT, ClockKind.CONTACT)
 WAITS: Final = (
     *(ClockKind.DECIDE, ClockKind.HAND_OVER, ClockKind.RULE),
-    *(ClockKind.REVIEW, ClockKind.VERIFY, ClockKind.CALL_BACK),
+    *(ClockKind.REVIEW, ClockKind.VERIFY, ClockKind.CALL_BACK, ClockKind.ASK),
 )
 WORK_CLOCKS: Final = (*UNIT_CLOCKS, ClockKind.RESOLVE)
-ALL_CLOCKS: Final = (*WORK_CLOCKS, *WAITS)
+ALL_CLOCKS: Final = (*WORK_CLOCKS, *WAITS, ClockKind.SETTLE)
 
 # A return may be asked for in this share of the acceptance limit, and at least this long.
 RETURN_PERCENT: Final = 25
@@ -58,13 +64,31 @@ def run_citizen_clock(
         fresh = _started(case, ClockKind.RESOLVE, CITIZEN, limit, since, calendar)
         return replace(case, clocks=(*case.clocks, fresh))
 
-    def under_limit(clock: Clock) -> Clock:
-        if clock.within == limit:
-            return clock
-        start = clock.started_at + clock.paused_total
-        return _retimed(case, clock, limit, start, at, calendar)
+    case = resume_clocks(case, (ClockKind.RESOLVE,), at, calendar)
+    return relax_clocks(case, ((ClockKind.RESOLVE, limit),), at, calendar)
 
-    return change_clocks(case, (ClockKind.RESOLVE,), under_limit)
+
+def relax_clocks(case: CaseRecord, limits: Limits, at: datetime, calendar: Calendar) -> CaseRecord:
+    """The case is about something else now: its open clocks take the limits of that.
+
+    They are counted from where each began, and one that stands still goes on doing so.
+    """
+    by_kind = dict(limits)
+
+    def under_limit(clock: Clock) -> Clock:
+        limit = by_kind.get(clock.kind)
+        if limit in (None, clock.within) or limit.amount == 0:
+            return clock
+        return clocks.relimit(
+            clock,
+            limit,
+            at,
+            calendar,
+            policy_version=case.policy_version,
+            ladder=ladder_of(case, clock.kind),
+        )
+
+    return change_clocks(case, WORK_CLOCKS, under_limit)
 
 
 def restart_citizen_clock(case: CaseRecord, at: datetime, calendar: Calendar) -> CaseRecord:

@@ -19,6 +19,7 @@ from services.router.domain.aggregate import (
     stop_clocks,
 )
 from services.router.domain.cases import groups as case_groups
+from services.router.domain.cases import learning, rulings
 from services.router.domain.cases import moves as case_moves
 from services.router.domain.cases.clocks import WORK_CLOCKS, restart_citizen_clock
 from services.router.domain.cases.opening import stated
@@ -151,7 +152,13 @@ HANDLERS: Final[Mapping[Command, Callable[[CaseRecord, CaseCommand, Setting], Ou
             Command.MERGE: case_groups.merge,
             Command.UNMERGE: case_groups.unmerge,
             Command.FOLLOW: case_groups.follow,
-            Command.SUPPLEMENT: case_moves.supplement,
+            Command.SUPPLEMENT: learning.supplement,
+            Command.ALARM: learning.alarm,
+            Command.RECLASSIFY: rulings.reclassify,
+            Command.RELOCATE: rulings.relocate,
+            Command.RESTRICT: rulings.restrict,
+            Command.UPHOLD: rulings.uphold,
+            Command.END: case_moves.close,
             Command.CALLED_BACK_SOLVED: case_moves.close,
             Command.CALLED_BACK_UNSOLVED: case_moves.reopen,
         }

@@ -20,12 +20,8 @@ from services.router.domain.cases.records import (
     Setting,
     Terms,
 )
-from services.router.domain.cases.states import (
-    CASE_MACHINE,
-    COMMAND_NAMES,
-    Command,
-    Flag,
-)
+from services.router.domain.cases.rules import CASE_MACHINE
+from services.router.domain.cases.states import COMMAND_NAMES, Command, Flag
 from services.router.domain.cases.waits import settle_waits
 from services.router.domain.clocks import Clock, Step
 from services.router.domain.desks import GRID_CENTRE

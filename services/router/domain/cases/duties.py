@@ -3,24 +3,23 @@
 The lead has it until it has replied; then whoever verifies, the lead by another person or
 the street of the place. While nobody leads, a desk decides or asks. Assisting units see
 live danger at once; ordinary tickets reach them by a whistle. A supervised case also
-stands before the grid centre, an escalated one before who stands for the district's
-leaders (handbook section 4). The accused unit never sees it (section 3).
+stands before the grid centre, as does one in doubt, an escalated one before who stands for
+the district's leaders (handbook section 4). The accused unit never sees it (section 3).
 """
 
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
-from typing import Final
 
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.cases.states import Flag
+from services.router.domain.cases.states import AT_WORK, DOUBTS, TO_BE_RULED, UNDECIDED, Flag
 from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE, not_accused
 from shared.events import CaseState, is_emergency
 from shared.roles import Role
 
 
 class Duty(StrEnum):
-    """What a unit is to do: lead, assist, verify, decide at a desk, rule, or supervise."""
+    """What a unit is to do: lead, assist, verify, decide at a desk, rule, supervise, settle."""
 
     LEAD = "lead"
     ASSIST = "assist"
@@ -28,15 +27,10 @@ class Duty(StrEnum):
     DESK = "desk"
     RULE = "rule"
     SUPERVISE = "supervise"
+    SETTLE = "settle"
 
 
 _S = CaseState
-AT_WORK: Final = frozenset(
-    {_S.DISPATCHED, _S.RETURN_REQUESTED, _S.ACCEPTED, _S.IN_PROGRESS, _S.EXTENSION_REQUESTED}
-    | {_S.SUSPENDED}
-)
-AT_A_DESK: Final = frozenset({_S.MANUAL_DISPATCH, _S.AWAITING_INFO, _S.REDIRECTED_OUT})
-TO_BE_RULED: Final = frozenset({_S.RETURN_REQUESTED, _S.EXTENSION_REQUESTED})
 
 
 def duties(case: CaseRecord) -> Mapping[str, Duty]:
@@ -51,11 +45,15 @@ def duties(case: CaseRecord) -> Mapping[str, Duty]:
             due.append((case.proposed_owner, Duty.RULE))
         if is_emergency(case.priority):
             due.extend((unit, Duty.ASSIST) for unit in case.assist_units)
-    if case.state in AT_A_DESK:
+    if case.state in UNDECIDED:
         due.append((case.desk, Duty.DESK))
     if case.state is _S.REPLIED:
         due.append((case.lead_unit, Duty.VERIFY))
         due.append((case.place.street, Duty.VERIFY))
+    if case.flags & DOUBTS and case.state is not _S.CLOSED:
+        due.append((centre, Duty.SETTLE))
+    if case.alarms and case.state is _S.SPLIT:
+        due.append((centre, Duty.SUPERVISE))
     if Flag.SUPERVISED in case.flags and case.state is not _S.CLOSED:
         due.append((centre, Duty.SUPERVISE))
     if Flag.ESCALATED in case.flags and case.state is not _S.CLOSED:
@@ -69,9 +67,15 @@ def duties(case: CaseRecord) -> Mapping[str, Duty]:
 
 
 def may_see(case: CaseRecord, unit: str | None) -> bool:
-    """Whether a unit may look at a case: it leads, assists or has something to do with it."""
+    """Whether a unit may look at a case: it leads, assists, or has something to do with it.
+
+    So may the street of its place, which may blow a whistle for it, unless what the words
+    accuse or keep secret is not settled yet.
+    """
     if unit is None or unit == case.accused_unit:
         return False
+    if unit == case.place.street and Flag.RESTRICTED not in case.flags:
+        return True
     return unit == case.lead_unit or unit in case.assist_units or unit in duties(case)
 
 

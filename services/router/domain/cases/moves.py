@@ -8,16 +8,25 @@ from typing import Final
 
 from services.router.domain.aggregate import cancel_clocks, pause_clocks, resume_clocks
 from services.router.domain.cases.clocks import (
+    ALL_CLOCKS,
     UNIT_CLOCKS,
     WORK_CLOCKS,
     return_deadline,
     run_citizen_clock,
     start_unit_clocks,
-    tighten_clocks,
 )
-from services.router.domain.cases.opening import apply_routing, assisting, stated
-from services.router.domain.cases.records import CaseCommand, CaseRecord, Outcome, Setting, Terms
-from services.router.domain.desks import GRID_CENTRE, HOTLINE_OFFICE
+from services.router.domain.cases.opening import corrections, stated
+from services.router.domain.cases.records import (
+    Aspect,
+    CaseCommand,
+    CaseRecord,
+    Outcome,
+    Setting,
+    Terms,
+)
+from services.router.domain.cases.rerouting import dispatched_to
+from services.router.domain.cases.states import UNDECIDED, Flag
+from services.router.domain.desks import GRID_CENTRE, not_accused
 from services.router.domain.machine import Fact
 from services.router.domain.refusals import InvalidField, LimitExceeded
 from shared.events import (
@@ -30,11 +39,8 @@ from shared.events import (
 from shared.roles import Role
 
 MAX_SECOND_HANDLINGS: Final = 2
-_DANGER_ENDS: Final = {
-    CaseState.RETURN_REQUESTED: (CaseState.DISPATCHED, CaseFact.RETURN_DENIED),
-    CaseState.SUSPENDED: (CaseState.IN_PROGRESS, CaseFact.RESUMED),
-}
-_UNDECIDED: Final = (CaseState.MANUAL_DISPATCH, CaseState.AWAITING_INFO, CaseState.REDIRECTED_OUT)
+SOLVED: Final = "solved"
+"""How a case ended whose caller has said that it is solved."""
 
 
 def return_case(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
@@ -76,7 +82,7 @@ def rule_return(case: CaseRecord, command: CaseCommand, setting: Setting) -> Out
         if command.role is not Role.UNIT and command.lead_unit:
             lead = command.lead_unit
         _check_lead(case, lead, setting.terms)
-        kept = _moved(case, lead, case.assist_units, setting)
+        kept = dispatched_to(case, lead, case.assist_units, setting.terms.limits, setting)
         detail = {"from": case.lead_unit or "", "to": lead}
         ruled = (
             Fact(CaseFact.RETURNED, command.note, detail),
@@ -86,56 +92,43 @@ def rule_return(case: CaseRecord, command: CaseCommand, setting: Setting) -> Out
 
 
 def redispatch(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
-    """A dispatcher decides the unit, and where wanted leaf, priority and assisting units."""
+    """A dispatcher decides the unit, and where wanted leaf, priority and assisting units.
+
+    The unit that has the case already keeps it where leaf or priority change.
+    """
     lead = command.lead_unit or ""
-    _check_lead(case, lead, setting.terms)
+    corrects = command.leaf is not None or command.priority is not None
+    same = lead == case.lead_unit and corrects
+    if not same:
+        _check_lead(case, lead, setting.terms)
     assist = case.assist_units if command.assist_units is None else command.assist_units
     if not setting.terms.units.issuperset(assist) or case.accused_unit in assist:
         raise InvalidField("unit-unavailable", "协办单位不存在或不能承办此工单")
-    undecided = case.state in _UNDECIDED
-    decided = replace(case, priority=command.priority or case.priority)
+    undecided = case.state in UNDECIDED
+    settled = {Aspect.LEAF, Aspect.PRIORITY} if corrects else set()
+    decided = replace(
+        case,
+        priority=command.priority or case.priority,
+        settled=case.settled | settled,
+        flags=case.flags - {Flag.IN_DOUBT, Flag.SUSPECTED},
+    )
+    if not is_emergency(decided.priority):
+        decided = replace(decided, alarms=(), ruled_out=(*case.ruled_out, *case.alarms))
     if command.leaf is not None:
         decided = replace(decided, leaf=command.leaf, category=_category(command.leaf))
-    moved = _moved(decided, lead, assist, setting)
+    moved = dispatched_to(decided, lead, assist, setting.terms.limits, setting)
     fact = CaseFact.DISPATCHED if undecided else CaseFact.REDISPATCHED
     detail = {"from": case.lead_unit or "", "to": lead}
-    return moved, (Fact(fact, command.note, detail),)
-
-
-def supplement(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
-    """The caller added something, or the ticket was classified anew.
-
-    A case that nobody has decided yet is routed again. One that a unit holds stays there:
-    only the urgency can rise, and danger ends a return or a suspension (先解决问题、再定责).
-    After second handlings have failed a person decides.
-    """
-    told = replace(case, ticket_version=command.ticket_version or case.ticket_version)
-    supplemented = stated(CaseFact.SUPPLEMENTED, command)
-    routing, calendar, now = command.routing, setting.calendar, setting.now
-    if routing is None or case.state is CaseState.CLOSED:
-        return told, supplemented
-    if case.state in _UNDECIDED and case.round == 0:
-        policy = setting.terms.policy_version
-        routed, opened = apply_routing(told, routing, policy, now, calendar, now)
-        again = routed.state is case.state
-        return routed, supplemented if again else (*supplemented, *opened)
-    if routing.priority < case.priority:
-        told = replace(told, priority=routing.priority)
-        told = tighten_clocks(told, routing.limits, now, calendar)
-        detail = {"priority": routing.priority.value}
-        supplemented = stated(CaseFact.SUPPLEMENTED, command, detail)
-    if is_emergency(told.priority) and told.state in _DANGER_ENDS:
-        state, fact = _DANGER_ENDS[told.state]
-        supplemented = (*supplemented, *stated(fact, command))
-        told = replace(told, state=state, proposed_owner=None, plan="", review_on=None)
-    return told, supplemented
+    corrected = (Fact(CaseFact.RECLASSIFIED, command.note, corrections(case, moved)),)
+    return moved, (Fact(fact, command.note, detail), *(corrected if corrects else ()))
 
 
 def close(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     """The citizen's word, or a person's decision intake passes on, ends the case."""
-    closed = cancel_clocks(case, WORK_CLOCKS, setting.now)
-    closed = replace(closed, state=CaseState.CLOSED)
-    detail = {"outcome": command.reason_code or "solved"}
+    outcome = command.reason_code or SOLVED
+    closed = cancel_clocks(case, ALL_CLOCKS, setting.now)
+    closed = replace(closed, state=CaseState.CLOSED, outcome=outcome, merged_into=None)
+    detail = {"outcome": outcome}
     return closed, stated(CaseFact.CLOSED, command, detail)
 
 
@@ -157,7 +150,7 @@ def reopen(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
             state=CaseState.MANUAL_DISPATCH,
             disposition=Disposition.MANUAL_DISPATCH,
             lead_unit=None,
-            desk=GRID_CENTRE if case.accused_unit != GRID_CENTRE else HOTLINE_OFFICE,
+            desk=not_accused(GRID_CENTRE, case.accused_unit),
             assist_units=(),
             dispatched_at=None,
         )
@@ -167,27 +160,6 @@ def reopen(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
         again = start_unit_clocks(again, terms.limits, now, calendar)
         facts = stated(CaseFact.REOPENED, command, {"round": str(again.round)})
     return run_citizen_clock(again, terms.limits, now, now, calendar), facts
-
-
-def _moved(case: CaseRecord, lead: str, assist: tuple[str, ...], setting: Setting) -> CaseRecord:
-    """The case with another lead: fresh clocks for the unit, the citizen's clock runs on."""
-    emergency = case.disposition is Disposition.TRANSFER_EMERGENCY
-    moved = replace(
-        case,
-        state=CaseState.DISPATCHED,
-        disposition=case.disposition if emergency else Disposition.DISPATCH,
-        lead_unit=lead,
-        desk=None,
-        assist_units=assisting(assist, lead, case),
-        policy_version=setting.terms.policy_version,
-        calendar_version=setting.calendar.version,
-        dispatched_at=setting.now,
-        handler=None,
-        proposed_owner=None,
-    )
-    limits, now, calendar = setting.terms.limits, setting.now, setting.calendar
-    moved = run_citizen_clock(moved, limits, now, now, calendar)
-    return start_unit_clocks(moved, limits, now, calendar)
 
 
 def _check_lead(case: CaseRecord, unit: str, terms: Terms) -> None:

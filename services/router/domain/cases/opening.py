@@ -8,6 +8,7 @@ from typing import Final
 
 from services.router.domain.aggregate import cancel_clocks, settled
 from services.router.domain.cases.clocks import (
+    UNIT_CLOCKS,
     WORK_CLOCKS,
     run_citizen_clock,
     start_unit_clocks,
@@ -19,6 +20,7 @@ from services.router.domain.cases.records import (
     Outcome,
     Routing,
 )
+from services.router.domain.cases.states import Flag
 from services.router.domain.cases.waits import start_wait
 from services.router.domain.machine import Fact
 from shared.calendar import Calendar
@@ -49,12 +51,14 @@ def open_case(
     now: datetime,
     accused_unit: str | None = None,
     confidential: bool = False,
+    restricted: bool = False,
 ) -> CaseDecision:
     """Version 1 of a case.
 
     A dispatched case has the unit's clocks from now and the citizen's from the receipt of
     the ticket; one that waits for a person or for the caller has the citizen's, one that is
-    redirected out has not; what a desk has to do then has a wait of its own. Raises
+    redirected out has not; what a desk has to do then has a wait of its own. `restricted`: that
+    the caller is to be protected or a unit accused was only heard in the words. Raises
     ValueError for a routing that dispatches to nobody or to the accused unit.
     """
     blank = CaseRecord(
@@ -72,7 +76,7 @@ def open_case(
         assist_units=(),
         accused_unit=accused_unit,
         confidential=confidential,
-        flags=frozenset(),
+        flags=frozenset({Flag.RESTRICTED} if restricted else ()),
         reasons=(),
         policy_version=policy_version,
         calendar_version=calendar.version,
@@ -114,10 +118,18 @@ def apply_routing(
         dispatched_at=now if dispatched else None,
         demands=routing.demands,
         suggested_whistle=routing.suggested_whistle,
+        alarms=case.alarms or routing.alarms,
+        handler=None,
+        proposed_owner=None,
+        plan="",
+        review_on=None,
+        outcome=None,
     )
     if routing.disposition is Disposition.REDIRECT_OUT:
         routed = cancel_clocks(routed, WORK_CLOCKS, now)
     else:
+        if not dispatched:
+            routed = cancel_clocks(routed, UNIT_CLOCKS, now)
         routed = run_citizen_clock(routed, routing.limits, since, now, calendar)
     if dispatched:
         routed = start_unit_clocks(routed, routing.limits, now, calendar)
@@ -139,3 +151,13 @@ def stated(
 ) -> tuple[Fact[CaseFact], ...]:
     """The one fact of a command, with the note of who gave it."""
     return (Fact(fact, command.note, detail),)
+
+
+def corrections(before: CaseRecord, after: CaseRecord) -> Mapping[str, str]:
+    """What a person has made of leaf and priority, as a fact's detail."""
+    return {
+        "leaf_from": before.leaf,
+        "leaf_to": after.leaf,
+        "priority_from": before.priority.value,
+        "priority_to": after.priority.value,
+    }

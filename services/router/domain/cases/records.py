@@ -9,6 +9,7 @@ from services.router.domain.cases.states import Command
 from services.router.domain.machine import Fact
 from shared.calendar import Calendar, Limit
 from shared.events import (
+    Alarm,
     CaseFact,
     CaseState,
     Category,
@@ -24,6 +25,15 @@ from shared.roles import Role
 Limits = tuple[tuple[ClockKind, Limit], ...]
 
 
+class Aspect(StrEnum):
+    """What of a case a person can settle."""
+
+    LEAF = "leaf"
+    PRIORITY = "priority"
+    PLACE = "place"
+    RESTRICTION = "restriction"
+
+
 class Wait(StrEnum):
     """What a case waits for between the unit's clocks and the citizen's.
 
@@ -32,6 +42,9 @@ class Wait(StrEnum):
     """
 
     DECIDE = "decide"
+    ASK = "ask"
+    SETTLE = "settle"
+    SETTLE_DANGER = "settle_danger"
     HAND_OVER = "hand_over"
     RULE_RETURN = "rule_return"
     RULE_DISPUTE = "rule_dispute"
@@ -55,7 +68,9 @@ class CaseRecord(Aggregate):
     cannot be returned. `plan` and `review_on` belong to a suspended case (挂账).
     `reasons` explain the routing. `demands`, `parent`, `children`, `incident`, `merged_into`
     and `suggested_whistle` are those of the published Case. `desk` is the unit that decides
-    or asks while no lead has the case.
+    or asks while no lead has the case. `alarms` are the dangers that stand, `ruled_out` those
+    of which a person has said that they are none; `settled` is what a person has decided and
+    no model changes any more. `outcome` says how a closed case ended.
     """
 
     ticket_version: int
@@ -86,6 +101,10 @@ class CaseRecord(Aggregate):
     incident: str | None = None
     merged_into: str | None = None
     suggested_whistle: WhistleKind | None = None
+    alarms: tuple[Alarm, ...] = ()
+    ruled_out: tuple[Alarm, ...] = ()
+    settled: frozenset[Aspect] = frozenset()
+    outcome: str | None = None
 
     @property
     def returns(self) -> int:
@@ -115,6 +134,7 @@ class Routing:
     reasons: tuple[str, ...] = ()
     demands: tuple[Demand, ...] = ()
     suggested_whistle: WhistleKind | None = None
+    alarms: tuple[Alarm, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,9 +157,11 @@ class CaseCommand:
     """A command and who gives it: `actor`, `role` and `unit` are those of the token.
 
     `version` is the version of the case the person saw; None does not check it.
-    `approve` rules a request, and None verifies. `reason_code` is a return's reason or a
-    closing call-back's outcome. `ticket_version` and `routing` come with a supplement:
-    the ticket as it now reads, routed anew.
+    `approve` rules a request, and None verifies. `reason_code` is a return's reason or how
+    a case ends. `routing` is what the case would be routed to with what the command says
+    of it; `ticket_version`, `said_place`, `by_person` and `abstained` come with a supplement:
+    the place that the new words name, and how sure the leaf is. `said_in` is where a danger
+    was heard.
     """
 
     command: Command
@@ -162,6 +184,12 @@ class CaseCommand:
     routing: Routing | None = None
     demands: tuple[Demand, ...] = ()
     merged_into: str | None = None
+    confidential: bool | None = None
+    accused_unit: str | None = None
+    said_place: Place | None = None
+    by_person: bool = False
+    abstained: bool = False
+    said_in: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,7 +1,7 @@
-"""The state machine of a case: the table, what it speaks about, and how it refuses.
+"""What the life of a case is told in: commands, states, flags, and how people call them.
 
-Life of a case: handbook section 5; return and dispute: section 3. What a command does
-beyond its row (limits, clocks) is in `commands.py` and `moves.py`.
+Life of a case: handbook section 5; return and dispute: section 3. What leads from where to
+where is in `rules.py`.
 """
 
 from collections.abc import Mapping
@@ -10,9 +10,7 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain.aggregate import OVERDUE
-from services.router.domain.machine import Machine, Names, Row, Rule
-from shared.events import CaseFact, CaseState
-from shared.roles import Role
+from shared.events import CaseState
 
 
 class Command(StrEnum):
@@ -39,6 +37,12 @@ class Command(StrEnum):
     SUPPLEMENT = "supplement"
     CALLED_BACK_SOLVED = "called-back-solved"
     CALLED_BACK_UNSOLVED = "called-back-unsolved"
+    END = "end"
+    ALARM = "alarm"
+    RECLASSIFY = "reclassify"
+    RELOCATE = "relocate"
+    RESTRICT = "restrict"
+    UPHOLD = "uphold"
 
 
 class Flag(StrEnum):
@@ -54,212 +58,35 @@ class Flag(StrEnum):
     CLUSTER = "cluster"
     SPLIT_PROPOSED = "split_proposed"
     ESCALATED = "escalated"
+    IN_DOUBT = "in_doubt"
+    SUSPECTED = "suspected_danger"
+    RESTRICTED = "restricted"
+
+
+DOUBTS: Final = frozenset({Flag.IN_DOUBT, Flag.SUSPECTED, Flag.RESTRICTED})
+"""What stands before the grid centre until a person has settled it: another leaf or place
+than the case was dispatched for, a suspicion of danger, a wish for secrecy or an accusation
+that was only heard in the words."""
 
 
 _S = CaseState
-_F = CaseFact
 
-_STAYS: Final = ()
-_UNDECIDED: Final = (_S.MANUAL_DISPATCH, _S.AWAITING_INFO, _S.REDIRECTED_OUT)
-_AT_WORK: Final = (
-    _S.DISPATCHED,
-    _S.RETURN_REQUESTED,
-    _S.ACCEPTED,
-    _S.IN_PROGRESS,
-    _S.EXTENSION_REQUESTED,
-    _S.SUSPENDED,
+UNDECIDED: Final = (_S.MANUAL_DISPATCH, _S.AWAITING_INFO, _S.REDIRECTED_OUT)
+"""A desk decides, asks or passes on; no unit has the case."""
+AT_WORK: Final = (
+    *(_S.DISPATCHED, _S.RETURN_REQUESTED, _S.ACCEPTED, _S.IN_PROGRESS),
+    *(_S.EXTENSION_REQUESTED, _S.SUSPENDED),
 )
-_ANSWERED: Final = (_S.REPLIED, _S.CALLBACK_PENDING)
-_GROUPED: Final = (_S.SPLIT, _S.MERGED)
-_LIVE: Final = (_S.MANUAL_DISPATCH, _S.AWAITING_INFO, *_AT_WORK, *_ANSWERED, *_GROUPED)
-_ROUTING: Final = (
-    _F.SUPPLEMENTED,
-    _F.DISPATCHED,
-    _F.TRANSFERRED_EMERGENCY,
-    _F.MANUAL,
-    _F.AWAITING_INFO,
-    _F.REDIRECTED,
-)
-_RULING: Final = (_F.RETURNED, _F.REDISPATCHED, _F.RETURN_DENIED, _F.DESIGNATED)
-
-_UNIT: Final = frozenset({Role.UNIT})
-_CENTRE: Final = frozenset({Role.DISPATCHER})
-_UNIT_OR_CENTRE: Final = _UNIT | _CENTRE
-_LEADERS: Final = frozenset({Role.DISPATCHER, Role.SUPERVISOR})
-_SYSTEM: Final = frozenset({Role.SYSTEM})
-
-_RULES: Final[tuple[Rule[CaseState, Command, CaseFact], ...]] = (
-    Rule(
-        Command.ACCEPT,
-        _UNIT,
-        (),
-        (Row((_S.DISPATCHED,), (_S.ACCEPTED,), (_F.ACCEPTED,)),),
-    ),
-    Rule(
-        Command.CONTACT,
-        _UNIT,
-        (),
-        (
-            Row((_S.ACCEPTED,), (_S.IN_PROGRESS,), (_F.CONTACTED,)),
-            Row((_S.DISPATCHED, _S.IN_PROGRESS), _STAYS, (_F.CONTACTED,)),
-        ),
-    ),
-    Rule(
-        Command.REPLY,
-        _UNIT,
-        ("note",),
-        (Row((_S.ACCEPTED, _S.IN_PROGRESS), (_S.REPLIED,), (_F.REPLIED,)),),
-    ),
-    Rule(
-        Command.VERIFY,
-        _UNIT_OR_CENTRE,
-        (),
-        (
-            Row(
-                (_S.REPLIED,),
-                (_S.CALLBACK_PENDING, _S.IN_PROGRESS),
-                (_F.VERIFIED, _F.VERIFICATION_FAILED),
-            ),
-        ),
-    ),
-    Rule(
-        Command.RETURN,
-        _UNIT,
-        ("reason_code", "basis", "proposed_owner"),
-        (Row((_S.DISPATCHED,), (_S.RETURN_REQUESTED,), (_F.RETURN_REQUESTED,)),),
-    ),
-    Rule(
-        Command.RULE_RETURN,
-        _UNIT_OR_CENTRE,
-        ("approve",),
-        (Row((_S.RETURN_REQUESTED,), (_S.DISPATCHED,), _RULING),),
-    ),
-    Rule(
-        Command.EXTEND,
-        _UNIT,
-        ("note",),
-        (Row((_S.IN_PROGRESS,), (_S.EXTENSION_REQUESTED,), (_F.EXTENSION_REQUESTED,)),),
-    ),
-    Rule(
-        Command.RULE_EXTENSION,
-        _CENTRE,
-        ("approve",),
-        (Row((_S.EXTENSION_REQUESTED,), (_S.IN_PROGRESS,), (_F.EXTENDED, _F.EXTENSION_DENIED)),),
-    ),
-    Rule(
-        Command.SUSPEND,
-        _CENTRE,
-        ("plan", "review_date"),
-        (Row((_S.IN_PROGRESS, _S.EXTENSION_REQUESTED), (_S.SUSPENDED,), (_F.SUSPENDED,)),),
-    ),
-    Rule(
-        Command.RESUME,
-        _UNIT_OR_CENTRE | _SYSTEM,
-        (),
-        (Row((_S.SUSPENDED,), (_S.IN_PROGRESS,), (_F.RESUMED,)),),
-    ),
-    Rule(
-        Command.URGE,
-        _LEADERS | {Role.OPERATOR, Role.SYSTEM},
-        (),
-        (Row(_LIVE, _STAYS, (_F.URGED,)),),
-    ),
-    Rule(Command.SUPERVISE, _LEADERS, (), (Row(_LIVE, _STAYS, (_F.SUPERVISED,)),)),
-    Rule(
-        Command.REDISPATCH,
-        _CENTRE,
-        ("lead_unit",),
-        (
-            Row(_UNDECIDED, (_S.DISPATCHED,), (_F.DISPATCHED,)),
-            Row((_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS), (_S.DISPATCHED,), (_F.REDISPATCHED,)),
-        ),
-    ),
-    Rule(
-        Command.HAND_OVER,
-        _UNIT_OR_CENTRE | {Role.OPERATOR},
-        (),
-        (Row((_S.REDIRECTED_OUT,), _STAYS, (_F.HANDED_OVER,)),),
-    ),
-    Rule(
-        Command.SPLIT,
-        _CENTRE,
-        ("demands",),
-        (
-            Row(
-                (
-                    *(_S.MANUAL_DISPATCH, _S.AWAITING_INFO),
-                    *(_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS),
-                ),
-                (_S.SPLIT,),
-                (_F.SPLIT,),
-            ),
-        ),
-    ),
-    Rule(
-        Command.MERGE,
-        _CENTRE,
-        ("merged_into",),
-        (
-            Row(
-                (
-                    *(_S.MANUAL_DISPATCH, _S.AWAITING_INFO),
-                    *(_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS),
-                ),
-                (_S.MERGED,),
-                (_F.MERGED,),
-            ),
-        ),
-    ),
-    Rule(
-        Command.UNMERGE,
-        _CENTRE | _SYSTEM,
-        (),
-        (Row((_S.MERGED,), (_S.DISPATCHED, _S.MANUAL_DISPATCH), (_F.UNMERGED,)),),
-    ),
-    Rule(
-        Command.FOLLOW,
-        _SYSTEM,
-        (),
-        (Row((_S.MERGED,), (_S.CALLBACK_PENDING,), (_F.VERIFIED,)),),
-    ),
-    Rule(
-        Command.SUPPLEMENT,
-        _SYSTEM,
-        (),
-        (
-            Row(_UNDECIDED, (*_UNDECIDED, _S.DISPATCHED), _ROUTING),
-            Row(
-                (
-                    *(_S.DISPATCHED, _S.ACCEPTED, _S.IN_PROGRESS, _S.EXTENSION_REQUESTED),
-                    *(*_ANSWERED, *_GROUPED, _S.CLOSED),
-                ),
-                _STAYS,
-                (_F.SUPPLEMENTED,),
-            ),
-            Row(
-                (_S.RETURN_REQUESTED,),
-                (_S.RETURN_REQUESTED, _S.DISPATCHED),
-                (_F.SUPPLEMENTED, _F.RETURN_DENIED),
-            ),
-            Row((_S.SUSPENDED,), (_S.SUSPENDED, _S.IN_PROGRESS), (_F.SUPPLEMENTED, _F.RESUMED)),
-        ),
-    ),
-    Rule(
-        Command.CALLED_BACK_SOLVED,
-        _SYSTEM,
-        (),
-        (Row((*_UNDECIDED, *_ANSWERED, _S.SPLIT), (_S.CLOSED,), (_F.CLOSED,)),),
-    ),
-    Rule(
-        Command.CALLED_BACK_UNSOLVED,
-        _SYSTEM,
-        (),
-        (
-            Row(_ANSWERED, (_S.DISPATCHED, _S.MANUAL_DISPATCH), (_F.REOPENED, _F.MANUAL)),
-            Row((_S.REDIRECTED_OUT,), (_S.MANUAL_DISPATCH,), (_F.MANUAL,)),
-        ),
-    ),
-)
+"""A unit has the case."""
+ANSWERED: Final = (_S.REPLIED, _S.CALLBACK_PENDING)
+"""The unit has answered; it is verified, and the caller is asked."""
+GROUPED: Final = (_S.SPLIT, _S.MERGED)
+"""Other cases are worked for it."""
+LIVE: Final = (*UNDECIDED, *AT_WORK, *ANSWERED, *GROUPED)
+"""Every state but the last."""
+TO_BE_RULED: Final = (_S.RETURN_REQUESTED, _S.EXTENSION_REQUESTED)
+NO_PART: Final = (_S.CLOSED, _S.SPLIT, _S.REDIRECTED_OUT)
+"""States in which a case belongs to no event that a new call could join."""
 
 COMMAND_NAMES: Final[Mapping[Command, str]] = MappingProxyType(
     {
@@ -284,6 +111,12 @@ COMMAND_NAMES: Final[Mapping[Command, str]] = MappingProxyType(
         Command.SUPPLEMENT: "补充诉求",
         Command.CALLED_BACK_SOLVED: "回访办结",
         Command.CALLED_BACK_UNSOLVED: "回访未解决",
+        Command.END: "办结",
+        Command.ALARM: "险情上报",
+        Command.RECLASSIFY: "改判事项或级别",
+        Command.RELOCATE: "核定地点",
+        Command.RESTRICT: "核定保密与被投诉单位",
+        Command.UPHOLD: "维持原派",
     }
 )
 
@@ -318,7 +151,6 @@ FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "lead_unit": "主办单位",
         "demands": "拆分后的各项诉求",
         "merged_into": "并入的工单",
+        "reason": "理由",
     }
 )
-
-CASE_MACHINE: Final = Machine.of(_RULES, Names("工单", STATE_NAMES, COMMAND_NAMES, FIELD_NAMES))

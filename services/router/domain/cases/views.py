@@ -6,48 +6,14 @@ from shared.events import Case, ClockView
 
 
 def case_view(case: CaseRecord) -> Case:
-    """The payload of a case."""
-    return Case(
-        number=case.number,
-        version=case.version,
-        ticket_version=case.ticket_version,
-        round=case.round,
-        state=case.state,
-        disposition=case.disposition,
-        priority=case.priority,
-        leaf=case.leaf,
-        category=case.category,
-        place=case.place,
-        lead_unit=case.lead_unit,
-        desk=case.desk,
-        assist_units=case.assist_units,
-        clocks=tuple(clock_view(clock) for clock in case.clocks),
-        flags=tuple(sorted(case.flags)),
-        reasons=case.reasons,
-        policy_version=case.policy_version,
-        calendar_version=case.calendar_version,
-        demands=case.demands,
-        parent=case.parent,
-        children=case.children,
-        incident=case.incident,
-        merged_into=case.merged_into,
-        suggested_whistle=case.suggested_whistle,
-    )
+    """The payload of a case: the fields of the published Case, as the record has them."""
+    shown = {name: getattr(case, name) for name in Case.model_fields}
+    shown["flags"] = tuple(sorted(case.flags))
+    shown["clocks"] = tuple(map(clock_view, case.clocks))
+    return Case.model_construct(**shown)
 
 
 def clock_view(clock: Clock) -> ClockView:
     """The payload of a clock."""
-    return ClockView(
-        kind=clock.kind,
-        owner=clock.owner,
-        within=str(clock.within),
-        calendar=clock.calendar,
-        started_at=clock.started_at,
-        due_at=clock.due_at,
-        round=clock.round,
-        paused_at=clock.paused_at,
-        stopped_at=clock.stopped_at,
-        cancelled=clock.cancelled,
-        breached=clock.breached,
-        provisional=clock.provisional,
-    )
+    shown = {name: getattr(clock, name) for name in ClockView.model_fields}
+    return ClockView.model_construct(**{**shown, "within": str(clock.within)})

@@ -2,8 +2,7 @@
 
 A wait starts when its state is entered, is kept by the command that does its task, and falls
 away where the case leaves the state otherwise. Rulings and disputes: handbook section 3;
-second handling and suspension: sections 2 and 5. While a case awaits information only the
-citizen's clock runs.
+second handling and suspension: sections 2 and 5.
 """
 
 from collections.abc import Mapping
@@ -13,10 +12,10 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.aggregate import cancel_clocks, stop_clocks
+from services.router.domain.aggregate import cancel_clocks, open_clock, stop_clocks
 from services.router.domain.cases.clocks import WAITS, ladder_of, tighten_clocks
 from services.router.domain.cases.records import CaseRecord, Routing, Setting, Terms, Wait
-from services.router.domain.cases.states import Command
+from services.router.domain.cases.states import DOUBTS, Command, Flag
 from services.router.domain.desks import CITY_HOTLINE, GRID_CENTRE, HOTLINE_OFFICE, not_accused
 from shared.calendar import SHANGHAI, Calendar, Limit
 from shared.events import CaseState, ClockKind, is_emergency
@@ -27,6 +26,7 @@ _S = CaseState
 WAIT_OF: Final[Mapping[CaseState, ClockKind]] = MappingProxyType(
     {
         _S.MANUAL_DISPATCH: _K.DECIDE,
+        _S.AWAITING_INFO: _K.ASK,
         _S.REDIRECTED_OUT: _K.HAND_OVER,
         _S.RETURN_REQUESTED: _K.RULE,
         _S.EXTENSION_REQUESTED: _K.RULE,
@@ -37,14 +37,21 @@ WAIT_OF: Final[Mapping[CaseState, ClockKind]] = MappingProxyType(
 )
 """The wait that starts with a state. After HAND_OVER the caller's answer is waited for."""
 
+_RULINGS: Final = frozenset(
+    {Command.REDISPATCH, Command.RECLASSIFY, Command.RELOCATE, Command.RESTRICT, Command.END}
+)
 DONE_BY: Final[Mapping[ClockKind, frozenset[Command]]] = MappingProxyType(
     {
-        _K.DECIDE: frozenset({Command.REDISPATCH, Command.SPLIT, Command.MERGE}),
+        _K.DECIDE: frozenset({*_RULINGS, Command.SPLIT, Command.MERGE}),
+        _K.ASK: frozenset({*_RULINGS, Command.SUPPLEMENT}),
         _K.HAND_OVER: frozenset({Command.HAND_OVER}),
         _K.RULE: frozenset({Command.RULE_RETURN, Command.RULE_EXTENSION, Command.SUSPEND}),
         _K.REVIEW: frozenset({Command.RESUME}),
         _K.VERIFY: frozenset({Command.VERIFY}),
-        _K.CALL_BACK: frozenset({Command.CALLED_BACK_SOLVED, Command.CALLED_BACK_UNSOLVED}),
+        _K.CALL_BACK: frozenset(
+            {Command.CALLED_BACK_SOLVED, Command.CALLED_BACK_UNSOLVED, Command.END}
+        ),
+        _K.SETTLE: frozenset({*_RULINGS, Command.UPHOLD, Command.SPLIT, Command.MERGE}),
     }
 )
 """The commands that do the task of a wait."""
@@ -56,20 +63,45 @@ def settle_waits(
     """The changed case: waits whose task is done are stopped, the wait that begins is started.
 
     Another desk that has to decide gets its own time. Where only the urgency has risen, the
-    running wait is held to the shorter limit, from now.
+    running wait is held to the shorter limit, from now. A doubt has a wait of its own beside
+    that of the state.
     """
-    terms, calendar, now = setting.terms, setting.calendar, setting.now
+    now = setting.now
     done = tuple(kind for kind, commands in DONE_BY.items() if command in commands)
-    settled = stop_clocks(after, done, now)
+    doubted = after.state is not _S.CLOSED and bool(after.flags & DOUBTS)
+    left = tuple(kind for kind in done if kind is not _K.SETTLE or not doubted)
+    settled = _state_waits(before, stop_clocks(after, left, now), command, setting)
+    return _doubt_waits(before, settled, setting, doubted=doubted)
+
+
+def _state_waits(
+    before: CaseRecord, case: CaseRecord, command: Command, setting: Setting
+) -> CaseRecord:
+    terms, calendar, now = setting.terms, setting.calendar, setting.now
     if command is Command.HAND_OVER:
-        return _started(settled, _K.CALL_BACK, terms, terms.policy_version, calendar, now)
-    if (before.state, before.desk) != (after.state, after.desk):
-        settled = cancel_clocks(settled, WAITS, now)
-        return start_wait(settled, terms, terms.policy_version, calendar, now)
-    kind = WAIT_OF.get(after.state)
-    if kind is None or after.priority >= before.priority:
-        return settled
-    return tighten_clocks(settled, ((kind, _limit(after, kind, terms)),), now, calendar)
+        return _started(case, _K.CALL_BACK, terms, terms.policy_version, calendar, now)
+    if (before.state, before.desk) != (case.state, case.desk):
+        case = cancel_clocks(case, WAITS, now)
+        return start_wait(case, terms, terms.policy_version, calendar, now)
+    kind = WAIT_OF.get(case.state)
+    if kind is None or case.priority >= before.priority:
+        return case
+    return tighten_clocks(case, ((kind, _limit(case, kind, terms)),), now, calendar)
+
+
+def _doubt_waits(
+    before: CaseRecord, case: CaseRecord, setting: Setting, *, doubted: bool
+) -> CaseRecord:
+    """The wait of a doubt begins with it, gets shorter with danger, and falls away with it."""
+    terms, calendar, now = setting.terms, setting.calendar, setting.now
+    if not doubted:
+        return cancel_clocks(case, (_K.SETTLE,), now)
+    if open_clock(case, _K.SETTLE) is None:
+        return _started(case, _K.SETTLE, terms, terms.policy_version, calendar, now)
+    if Flag.SUSPECTED in case.flags - before.flags:
+        limit = _limit(case, _K.SETTLE, terms)
+        return tighten_clocks(case, ((_K.SETTLE, limit),), now, calendar)
+    return case
 
 
 def start_wait(
@@ -79,9 +111,13 @@ def start_wait(
     calendar: Calendar,
     now: datetime,
 ) -> CaseRecord:
-    """The case with the wait of the state it has just entered."""
-    kind = WAIT_OF.get(case.state)
-    return case if kind is None else _started(case, kind, terms, policy_version, calendar, now)
+    """The case with the wait of the state it has just entered, and that of a doubt."""
+    kinds = [kind for kind in (WAIT_OF.get(case.state),) if kind is not None]
+    if case.flags & DOUBTS and open_clock(case, _K.SETTLE) is None:
+        kinds.append(_K.SETTLE)
+    for kind in kinds:
+        case = _started(case, kind, terms, policy_version, calendar, now)
+    return case
 
 
 def latest_review(terms: Terms, now: datetime) -> date:
@@ -125,6 +161,8 @@ def _limit(case: CaseRecord, kind: ClockKind, terms: Routing | Terms) -> Limit:
             wait = Wait.RULE_DISPUTE if case.returns > 1 else Wait.RULE_RETURN
         case _K.VERIFY if is_emergency(case.priority):
             wait = Wait.VERIFY_EMERGENCY
+        case _K.SETTLE if Flag.SUSPECTED in case.flags:
+            wait = Wait.SETTLE_DANGER
         case _:
             wait = Wait(kind.value)
     return dict(terms.waits)[wait]
@@ -144,6 +182,8 @@ def _owner(case: CaseRecord, kind: ClockKind) -> str:
             owner = lead if street in (None, case.accused_unit) else street
         case _K.CALL_BACK:
             owner = HOTLINE_OFFICE
+        case _K.ASK:
+            owner = case.desk or HOTLINE_OFFICE
         case _:
             owner = GRID_CENTRE
     return not_accused(owner, case.accused_unit)

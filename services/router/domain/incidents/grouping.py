@@ -28,6 +28,9 @@ ALIKE: Final = 0.2
 ALIKE_IN_A_STORM: Final = 0.05
 CROWD: Final = 5
 """So many calls of one event in a storm take in the next, whatever its words."""
+DANGER_NEAR: Final = timedelta(hours=12)
+"""Two dangers further apart than this are two, whatever else is the same."""
+TRAPPED: Final = "trapped_lift"
 LOOK_BACK: Final = 30
 """A call is compared with this many calls before it, of the same leaf and community."""
 
@@ -42,7 +45,8 @@ MAY_LEAD: Final = frozenset(CaseState) - {
 class Call:
     """A case as the search for one event sees it.
 
-    `community` is None where only the street is known. `incident` is the event it belongs
+    `community` is None where only the street is known; `dangers` are the kinds it tells of.
+    `incident` is the event it belongs
     to already, and `clustered` whether it is marked as part of a cluster.
     """
 
@@ -57,6 +61,7 @@ class Call:
     parent: str | None = None
     incident: str | None = None
     clustered: bool = False
+    dangers: frozenset[str] = frozenset()
 
     @property
     def key(self) -> tuple[str, str, str | None]:
@@ -82,11 +87,45 @@ def alike(one: Call, other: Call, *, crowd: bool = False) -> bool:
     if not both_known and _differ(one.said.compounds, other.said.compounds):
         return False
     elsewhere = _differ(one.said.buildings, other.said.buildings)
+    if one.dangers and other.dangers:
+        here, there = Scene.of_call(one), Scene.of_call(other)
+        if not same_danger(here, there, DANGER_NEAR):
+            return False
     if both_known and apart <= STORM and not elsewhere:
         return crowd or overlap(one.said.words, other.said.words) >= ALIKE_IN_A_STORM
     if elsewhere and apart > STORM:
         return False
     return overlap(one.said.matter, other.said.matter) >= ALIKE
+
+
+@dataclass(frozen=True, slots=True)
+class Scene:
+    """One danger as a call tells of it: its kinds, its words, and when."""
+
+    kinds: frozenset[str]
+    said: Wording
+    at: datetime
+
+    @classmethod
+    def of_call(cls, call: Call) -> "Scene":
+        """The danger of a call."""
+        return cls(call.dangers, call.said, call.received_at)
+
+
+def same_danger(one: Scene, other: Scene, near: timedelta) -> bool:
+    """Whether two calls, no further apart than `near`, may tell of one danger.
+
+    Never of different kinds, or at different buildings or lifts; people are trapped in one
+    lift of one entrance.
+    """
+    if abs(one.at - other.at) > near or _differ(one.kinds, other.kinds):
+        return False
+    trapped = TRAPPED in one.kinds | other.kinds
+    return not (
+        _differ(one.said.buildings, other.said.buildings)
+        or _differ(one.said.lifts, other.said.lifts)
+        or (trapped and _differ(one.said.units, other.said.units))
+    )
 
 
 def _differ(one: Set[object], other: Set[object]) -> bool:
@@ -180,19 +219,28 @@ def check_merge(
         raise InvalidField("other-category", f"{case.number} 与主单类别不同，请指定主单")
     if is_emergency(case.priority) and case.priority < lead.priority:
         raise LimitExceeded("more-urgent", f"{case.number} 比主单紧急，请以它为主单")
-    if case.accused_unit is not None and case.accused_unit == lead.lead_unit:
+    if accuses_units_of(case, lead):
         raise LimitExceeded("lead-accused", f"{case.number} 投诉的正是主单的承办单位，不能并入")
+
+
+def accuses_units_of(case: CaseRecord, lead: CaseRecord) -> bool:
+    """Whether who is accused in one case would come to work the other, or decide on it."""
+    accused = case.accused_unit
+    return accused is not None and accused in (lead.lead_unit, lead.desk, *lead.assist_units)
 
 
 def next_of_merged(case: CaseRecord, before: CaseRecord, lead: CaseRecord | None) -> Command | None:
     """What a merged case does after it has changed, or its lead has.
 
-    Danger is not left waiting behind another case. With a verified lead the caller is
+    Danger is not left waiting behind another case, nor is a complaint behind one that the
+    accused has come to work. With a verified lead the caller is
     called back; a lead that nobody works any more sets the case free. A lead that is
     reopened or that fails its verification keeps those who still wait; whoever has gone on
     to the call-back stays there.
     """
     if is_emergency(case.priority) and case.priority < before.priority:
+        return Command.UNMERGE
+    if lead is not None and accuses_units_of(case, lead):
         return Command.UNMERGE
     if lead is None or lead.state in MAY_LEAD:
         return None

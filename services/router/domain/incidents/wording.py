@@ -19,6 +19,8 @@ LETTERS: Final = re.compile(r"\w+")
 _DIGITS: Final = "[0-9]{1,4}|[一二三四五六七八九十百]{1,4}"
 BUILDING: Final = re.compile(rf"({_DIGITS})(?:号楼|栋|幢|座)")
 DOOR: Final = re.compile(rf"(?:{_DIGITS})(?:号楼|号院|号门|单元|[栋幢座号门楼层室])")
+LIFT: Final = re.compile(rf"({_DIGITS})(?:号|部|台)?(?:电梯|客梯|货梯|梯(?!子|田|次))")
+UNIT: Final = re.compile(rf"({_DIGITS})(?:单元|门(?!口|前|外|诊|店|卡))")
 COMPOUND: Final = (Kind.COMMUNITY, Kind.ESTATE)
 
 
@@ -26,13 +28,15 @@ COMPOUND: Final = (Kind.COMMUNITY, Kind.ESTATE)
 class Wording:
     """`words` are the bigrams of a text, `matter` those without the place.
 
-    `compounds` and `buildings` are those that text and address name.
+    `compounds`, `buildings`, `units` (单元) and `lifts` are those that text and address name.
     """
 
     words: frozenset[str]
     matter: frozenset[str]
     compounds: frozenset[str] = frozenset()
     buildings: frozenset[int] = frozenset()
+    units: frozenset[int] = frozenset()
+    lifts: frozenset[int] = frozenset()
 
 
 def wording(gazetteer: Gazetteer, text: str, address: str | None) -> Wording:
@@ -49,11 +53,14 @@ def wording(gazetteer: Gazetteer, text: str, address: str | None) -> Wording:
         matter, end = matter + said[end : mention.start], mention.end
         compounds |= {entry.name for entry in mention.entries if mention.kind in COMPOUND}
     matter += said[end:]
+    whole = f"{where} {said}"
     return Wording(
         words=bigrams(said),
         matter=bigrams(DOOR.sub("", matter)),
         compounds=frozenset(compounds),
-        buildings=frozenset(map(_number, BUILDING.findall(f"{where} {said}"))),
+        buildings=_numbers(BUILDING, whole),
+        units=_numbers(UNIT, whole),
+        lifts=_numbers(LIFT, whole),
     )
 
 
@@ -68,5 +75,6 @@ def overlap(one: frozenset[str], other: frozenset[str]) -> float:
     return 2 * len(one & other) / (len(one) + len(other))
 
 
-def _number(digits: str) -> int:
-    return int(digits) if digits.isascii() else chinese_number(digits)
+def _numbers(pattern: re.Pattern[str], text: str) -> frozenset[int]:
+    found = pattern.findall(text)
+    return frozenset(int(d) if d.isascii() else chinese_number(d) for d in found)

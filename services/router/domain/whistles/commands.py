@@ -7,14 +7,17 @@ Source of the rules: handbook section 2.
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from datetime import datetime
 from types import MappingProxyType
 from typing import Final
 
 from services.router.domain.aggregate import cancel_clocks, stop_clocks
 from services.router.domain.cases.records import CaseRecord
+from services.router.domain.clocks import cancel
 from services.router.domain.machine import Fact
 from services.router.domain.refusals import InvalidField, LimitExceeded, MissingField, WrongState
 from services.router.domain.whistles.clocks import (
+    UNIT_CLOCKS,
     restart_handling,
     start_clock,
     start_unit_clocks,
@@ -187,9 +190,7 @@ def _handle(
     whistle = stop_clocks(whistle, (ClockKind.HANDLE,), setting.now, own.unit)
     whistle = _with(whistle, own)
     if whistle.state is WhistleState.DISPATCHED and _is_handled(whistle):
-        whistle = replace(whistle, state=WhistleState.HANDLED)
-        street, kind = whistle.street, ClockKind.VERIFY
-        whistle = start_clock(whistle, kind, street, setting.confirm, setting)
+        whistle = _handled(whistle, setting)
     return whistle, _stated(WhistleFact.HANDLED, order, own.unit)
 
 
@@ -215,25 +216,28 @@ def _score(
 ) -> WhistleOutcome:
     """双考核: the street scores each unit, the grid centre scores the street, each once.
 
-    A street that names no unit scores all it has called and not scored yet.
+    A street that names no unit scores all it has called and not scored yet. What the person
+    leaves out follows the record: who has not come was neither in time nor the right one, and
+    has solved nothing.
     """
     if order.concerns is None and order.role is not Role.UNIT and whistle.street not in CENTRES:
         return _score_street(whistle, order, setting)
     if order.concerns is None:
-        scored = [unit for unit in whistle.units if unit.called_at and unit.score is None]
+        scored = [unit for unit in whistle.units if unit.is_called and unit.score is None]
     else:
         scored = [_called(whistle, order.concerns)]
     if not scored or scored[0].score is not None:
         raise WrongState("already-scored", "已评价过该单位")
-    if scored[0].called_at is None:
-        raise WrongState("never-called", "此哨未派出，不能评价该单位")
+    if not scored[0].is_called:
+        raise WrongState("never-called", "此哨未派出，或已解除对该单位的呼叫，不能评价该单位")
     facts: tuple[Happened, ...] = ()
     for called in scored:
-        in_time = was_in_time(whistle, called.unit, setting.now)
+        came, handled = called.arrived_at is not None, called.handled_at is not None
+        in_time = came and was_in_time(whistle, called.unit, setting.now)
         score = UnitScore(
             in_time=in_time if order.in_time is None else order.in_time,
-            right_person=order.right_person is not False,
-            solved=order.solved is not False,
+            right_person=came if order.right_person is None else order.right_person,
+            solved=handled if order.solved is None else order.solved,
             note=order.note,
         )
         whistle = _with(whistle, replace(called, score=score))
@@ -258,16 +262,104 @@ def _score_street(
 def _close(
     whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
 ) -> WhistleOutcome:
-    closed = replace(
-        cancel_clocks(whistle, tuple(ClockKind), setting.now), state=WhistleState.CLOSED
+    """销哨. Who has not come is recorded as absent, and their clocks run out (see `closed_now`)."""
+    return closed_now(whistle, setting.now), _stated(WhistleFact.CLOSED, order)
+
+
+def closed_now(whistle: WhistleRecord, now: datetime) -> WhistleRecord:
+    """The whistle ended; what nobody has come for is kept as it is.
+
+    The clocks of a unit that was called and never handled its part run on to their deadline,
+    where they are breached and end: closing erases no no-show.
+    """
+    silent = {called.unit for called in whistle.units if called.is_called and not called.handled_at}
+    clocks = tuple(
+        clock if clock.owner in silent and clock.kind in UNIT_CLOCKS else cancel(clock, now)
+        for clock in whistle.clocks
     )
-    return closed, _stated(WhistleFact.CLOSED, order)
+    units = tuple(
+        replace(called, absent=called.is_called and called.arrived_at is None)
+        for called in whistle.units
+    )
+    return replace(whistle, state=WhistleState.CLOSED, clocks=clocks, units=units)
+
+
+def _withdraw(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """撤哨: it should not have been blown; nobody is scored, and everybody called is told."""
+    return withdrawn(whistle, order.reason, setting.now), (
+        Fact(WhistleFact.WITHDRAWN, order.reason),
+    )
+
+
+def withdrawn(whistle: WhistleRecord, reason: str, now: datetime) -> WhistleRecord:
+    """The whistle taken back, with every task that was open."""
+    return replace(
+        cancel_clocks(whistle, tuple(ClockKind), now),
+        state=WhistleState.WITHDRAWN,
+        withdrawn_at=now,
+        withdrawal=reason,
+    )
+
+
+def _refuse(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """拒哨: a unit says that it was called wrongly; it is bound until the grid centre rules."""
+    own = _called(whistle, order.unit)
+    if own.handled_at is not None:
+        raise WrongState("already-handled", "本单位已反馈处置结果")
+    if own.refused_at is not None:
+        raise LimitExceeded("refuse-once", "本单位已对此哨提出过异议")
+    whistle = _with(whistle, replace(own, refused_at=setting.now, refusal=order.reason))
+    centre = centre_for(whistle.accused_unit)
+    whistle = start_clock(whistle, ClockKind.RULE, centre, setting.rule, setting)
+    return whistle, (Fact(WhistleFact.REFUSED, order.reason, concerns=own.unit),)
+
+
+def _release(
+    whistle: WhistleRecord, case: CaseRecord, order: WhistleOrder, setting: WhistleSetting
+) -> WhistleOutcome:
+    """解除呼叫: the grid centre lets a wrongly called unit go, or says that it stays called.
+
+    Another unit leads where the lead is let go; the last one is not let go, the whistle is
+    withdrawn instead.
+    """
+    own = _called(whistle, order.concerns)
+    if not own.is_called or own.handled_at is not None:
+        raise WrongState("not-called", "该单位已解除呼叫，或已反馈处置结果")
+    if not any(called.refuses for called in whistle.units if called.unit != own.unit):
+        whistle = stop_clocks(whistle, (ClockKind.RULE,), setting.now)
+    if order.approve is False:
+        if not own.refuses:
+            raise WrongState("not-refused", "该单位没有提出异议")
+        return whistle, _stated(WhistleFact.REFUSAL_DENIED, order, own.unit)
+    others = [called.unit for called in whistle.units if called.is_called and called is not own]
+    if not others:
+        raise WrongState("last-unit", "此哨只呼叫了该单位，请撤哨")
+    lead = whistle.lead.unit if not own.lead else order.lead or others[0]
+    if lead not in others:
+        raise InvalidField("unit-not-called", "此哨未呼叫所指定的主办单位")
+    whistle = cancel_clocks(whistle, UNIT_CLOCKS, setting.now, own.unit)
+    whistle = _with(whistle, replace(own, released_at=setting.now))
+    units = tuple(replace(called, lead=called.unit == lead) for called in whistle.units)
+    whistle = replace(whistle, units=units)
+    if whistle.state is WhistleState.DISPATCHED and _is_handled(whistle):
+        whistle = _handled(whistle, setting)
+    return whistle, _stated(WhistleFact.RELEASED, order, own.unit, {"lead": lead})
+
+
+def _handled(whistle: WhistleRecord, setting: WhistleSetting) -> WhistleRecord:
+    """The work is done: the street confirms it on site."""
+    whistle = replace(whistle, state=WhistleState.HANDLED)
+    return start_clock(whistle, ClockKind.VERIFY, whistle.street, setting.confirm, setting)
 
 
 def _called(whistle: WhistleRecord, unit: str | None) -> CalledUnit:
     called = whistle.called(unit)
-    if called is None:
-        raise InvalidField("unit-not-called", "此哨未呼叫该单位")
+    if called is None or called.released_at is not None:
+        raise InvalidField("unit-not-called", "此哨未呼叫该单位，或已解除对它的呼叫")
     return called
 
 
@@ -303,5 +395,8 @@ WHISTLE_HANDLERS: Final[Mapping[WhistleCommand, Handler]] = MappingProxyType(
         WhistleCommand.CONFIRM: _confirm,
         WhistleCommand.SCORE: _score,
         WhistleCommand.CLOSE: _close,
+        WhistleCommand.WITHDRAW: _withdraw,
+        WhistleCommand.REFUSE: _refuse,
+        WhistleCommand.RELEASE: _release,
     }
 )

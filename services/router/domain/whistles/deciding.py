@@ -12,14 +12,20 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.aggregate import cancel_clocks, replaced, settled
+from services.router.domain.aggregate import change_clocks, replaced, settled
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.clocks import Clock, Ladder, Step
 from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE, not_accused
 from services.router.domain.machine import Fact
 from services.router.domain.refusals import NotAllowed
 from services.router.domain.whistles.clocks import UNIT_CLOCKS, start_clock
-from services.router.domain.whistles.commands import WHISTLE_HANDLERS, send_out, start_check
+from services.router.domain.whistles.commands import (
+    WHISTLE_HANDLERS,
+    closed_now,
+    send_out,
+    start_check,
+    withdrawn,
+)
 from services.router.domain.whistles.records import (
     Happened,
     Summons,
@@ -37,6 +43,8 @@ from services.router.domain.whistles.states import (
 from services.router.domain.whistles.summons import CENTRES, check_summons, units_of
 from shared.events import ClockKind, WhistleFact, WhistleKind, WhistleState
 from shared.roles import Role
+
+_C = WhistleCommand
 
 DUTY_OFFICER: Final = "duty-officer"
 """The called unit's next duty officer, who is no unit and has no queue."""
@@ -134,7 +142,7 @@ def authorise_whistle(whistle: WhistleRecord, order: WhistleOrder) -> None:
     if not _may_give(whistle, order):
         raise NotAllowed("unit-not-allowed", f"本单位无权对此哨{name}")
     handlers = {called.handler for called in whistle.units}
-    if order.command is WhistleCommand.CONFIRM and order.actor in handlers:
+    if order.command is _C.CONFIRM and order.actor in handlers:
         raise NotAllowed("confirm-own-work", "现场核实须由处置人以外的人员进行")
 
 
@@ -147,6 +155,8 @@ def whistle_clock_fired(
     signed or not.
     """
     fired, step = clocks.fire(clock, setting.now, setting.calendar)
+    if whistle.ended:
+        return _run_out(whistle, clock, fired)
     facts = _facts_of_step(fired, step, whistle.accused_unit)
     emergency = whistle.summons.kind is WhistleKind.EMERGENCY
     unchecked = emergency and clock.kind is ClockKind.CHECK and step is Step.OVERDUE
@@ -161,19 +171,29 @@ def whistle_clock_fired(
 
 def case_closed(whistle: WhistleRecord, now: datetime) -> WhistleDecision | None:
     """The citizen's word ended the case, and with it the whistle; None if it had ended."""
-    if whistle.state is WhistleState.CLOSED:
+    if whistle.ended:
         return None
-    closed = replace(cancel_clocks(whistle, tuple(ClockKind), now), state=WhistleState.CLOSED)
-    return _settle(closed, (Fact(WhistleFact.CLOSED, detail={"by": "citizen"}),))
+    return _settle(closed_now(whistle, now), (Fact(WhistleFact.CLOSED, detail={"by": "citizen"}),))
 
 
-def danger_over(whistle: WhistleRecord, now: datetime) -> WhistleDecision | None:
-    """The case is no danger after all: what the system proposed and nobody has taken up ends."""
-    taken_up = whistle.blown_by != Role.SYSTEM or whistle.state is not WhistleState.PROPOSED
-    if taken_up or whistle.summons.kind is not WhistleKind.EMERGENCY:
+def danger_over(whistle: WhistleRecord, reason: str, now: datetime) -> WhistleDecision | None:
+    """The case is no danger after all: what the system blew for it is taken back."""
+    blown = whistle.blown_by == Role.SYSTEM and not whistle.ended
+    if not blown or whistle.summons.kind is not WhistleKind.EMERGENCY:
         return None
-    ended = replace(cancel_clocks(whistle, tuple(ClockKind), now), state=WhistleState.CLOSED)
-    return _settle(ended, (Fact(WhistleFact.CLOSED, detail={"by": "priority"}),))
+    fact = Fact(WhistleFact.WITHDRAWN, reason, {"by": "priority"})
+    return _settle(withdrawn(whistle, reason, now), (fact,))
+
+
+def moved(whistle: WhistleRecord, case: CaseRecord, street: str) -> WhistleDecision | None:
+    """The case is somewhere else: whoever is called is told where, and that street confirms."""
+    if whistle.ended or whistle.place == case.place:
+        return None
+    there = replace(whistle, place=case.place, street=street)
+    ours = (ClockKind.SIGN, ClockKind.VERIFY)
+    there = change_clocks(there, ours, lambda clock: replace(clock, owner=street))
+    detail = {"from": whistle.place.street or "", "to": case.place.street or ""}
+    return _settle(there, (Fact(WhistleFact.RELOCATED, detail=detail),))
 
 
 def citizen_unsolved(whistle: WhistleRecord) -> WhistleDecision | None:
@@ -187,15 +207,25 @@ def citizen_unsolved(whistle: WhistleRecord) -> WhistleDecision | None:
     return _settle(replace(whistle, units=tuple(units)), (scored,))
 
 
+def _run_out(whistle: WhistleRecord, clock: Clock, fired: Clock) -> WhistleDecision:
+    """A clock that a closed whistle has left to a unit that never came: it ends breached."""
+    if not fired.breached:
+        return _settle(replaced(whistle, clock, fired), ())
+    ended = replace(fired, stopped_at=clock.due_at, next_step=None, next_fire_at=None)
+    detail = {"clock": clock.kind.value, "unit": clock.owner, "due_at": clock.due_at.isoformat()}
+    fact = Fact(WhistleFact.OVERDUE, concerns=clock.owner, detail=detail)
+    return _settle(replaced(whistle, clock, ended), (fact,))
+
+
 def _may_give(whistle: WhistleRecord, order: WhistleOrder) -> bool:
     centre, by_centre = order.role is not Role.UNIT, whistle.street in CENTRES
     street = by_centre if centre else order.unit == whistle.street
     match order.command:
-        case WhistleCommand.ACKNOWLEDGE | WhistleCommand.ARRIVE | WhistleCommand.HANDLE:
+        case _C.ACKNOWLEDGE | _C.ARRIVE | _C.HANDLE | _C.REFUSE:
             return whistle.called(order.unit) is not None
-        case WhistleCommand.DISPATCH | WhistleCommand.REJECT | WhistleCommand.CLOSE:
+        case _C.DISPATCH | _C.REJECT | _C.CLOSE | _C.WITHDRAW | _C.RELEASE:
             return street or centre
-        case WhistleCommand.SCORE if order.concerns is None and centre and not by_centre:
+        case _C.SCORE if order.concerns is None and centre and not by_centre:
             return order.actor != whistle.blown_by
         case _:
             return street

@@ -29,6 +29,7 @@ class WhistleDuty(StrEnum):
     CONFIRM = "whistle_confirm"
     SCORE = "whistle_score"
     ESCALATED = "whistle_escalated"
+    RULE = "whistle_rule"
 
 
 _S = WhistleState
@@ -72,14 +73,16 @@ def _due(whistle: WhistleRecord) -> Iterator[tuple[str, WhistleDuty]]:
             yield centre, WhistleDuty.CHECK
         case _S.HANDLED:
             yield street, WhistleDuty.CONFIRM
-        case _S.CONFIRMED if any(called.score is None for called in whistle.units):
+        case _S.CONFIRMED if any(c.is_called and c.score is None for c in whistle.units):
             yield street, WhistleDuty.SCORE
     if whistle.state in _DISPATCHED:
         if whistle.signed_at is None:
             yield street, WhistleDuty.SIGN
         for called in whistle.units:
-            if called.handled_at is None:
+            if called.is_called and called.handled_at is None:
                 yield called.unit, WhistleDuty.LEAD if called.lead else WhistleDuty.ASSIST
-    if whistle.state is not _S.CLOSED and WhistleFlag.ESCALATED in whistle.flags:
+        if any(called.refuses for called in whistle.units):
+            yield centre, WhistleDuty.RULE
+    if not whistle.ended and WhistleFlag.ESCALATED in whistle.flags:
         for desk in (centre, *sorted(whistle.escalated_to.intersection(DESKS))):
             yield desk, WhistleDuty.ESCALATED

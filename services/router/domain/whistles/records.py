@@ -5,6 +5,7 @@ power over (handbook section 2)."""
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from services.router.domain.aggregate import Aggregate, Decision
 from services.router.domain.machine import Fact
@@ -20,12 +21,17 @@ from shared.events import (
 )
 from shared.roles import Role
 
+ENDED: Final = (WhistleState.CLOSED, WhistleState.WITHDRAWN)
+"""States in which nothing more is done about a whistle."""
+
 
 @dataclass(frozen=True, slots=True)
 class CalledUnit:
     """A called unit and its own record: what it did and when, in notes its own words.
 
     `handler` is the subject who handled it; `unsolved_by_citizen` outweighs `score.solved`.
+    A unit that `refusal` says was called wrongly is bound until the grid centre releases it;
+    `absent`: it had not come when the whistle was closed.
     """
 
     unit: str
@@ -38,6 +44,20 @@ class CalledUnit:
     note: str = ""
     score: UnitScore | None = None
     unsolved_by_citizen: bool = False
+    refused_at: datetime | None = None
+    refusal: str = ""
+    released_at: datetime | None = None
+    absent: bool = False
+
+    @property
+    def is_called(self) -> bool:
+        """Whether the whistle has called the unit and still does."""
+        return self.called_at is not None and self.released_at is None
+
+    @property
+    def refuses(self) -> bool:
+        """Whether the unit has said that it was called wrongly, and nobody has ruled."""
+        return self.refused_at is not None and self.released_at is None
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +66,8 @@ class Summons:
 
     `site` is the place in words; `done_so_far` what the street has already done; `basis`
     the item of the list or the legal basis; `in_progress` that the violation is going on
-    now; `appointed_at` when the units are to come.
+    now; `appointed_at` when the units are to come; `dangers` are the kinds of danger that an
+    emergency is blown for.
     """
 
     kind: WhistleKind
@@ -61,6 +82,7 @@ class Summons:
     cross_district: bool = False
     in_progress: bool = False
     appointed_at: datetime | None = None
+    dangers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,12 +111,19 @@ class WhistleRecord(Aggregate):
     missing: tuple[str, ...] = ()
     score: StreetScore | None = None
     accused_unit: str | None = None
+    withdrawn_at: datetime | None = None
+    withdrawal: str = ""
     escalated_to: frozenset[str] = frozenset()
 
     @property
     def lead(self) -> CalledUnit:
         """The record of the one lead, which owns the reply."""
         return next(called for called in self.units if called.lead)
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more is done about it."""
+        return self.state in ENDED
 
     def called(self, unit: str | None) -> CalledUnit | None:
         """The record of a called unit."""
@@ -126,7 +155,8 @@ class WhistleSetting:
 
     `units` may be called today. `resolve_due_at` is the deadline of the citizen's clock,
     which a whistle never resets, None where none runs. `confirm` is how long the street may
-    take to confirm on site: as long as whoever verifies a case.
+    take to confirm on site: as long as whoever verifies a case. `rule` is how long the grid
+    centre may take over a refusal: as long as over a return.
     """
 
     terms: KindTerms
@@ -135,6 +165,7 @@ class WhistleSetting:
     calendar: Calendar
     now: datetime
     confirm: Limit
+    rule: Limit
     resolve_due_at: datetime | None = None
 
 
@@ -143,8 +174,8 @@ class WhistleOrder:
     """A command on a whistle and who gives it: `actor`, `role`, `unit` are the token's.
 
     `concerns` is the called unit that is scored or not confirmed. `approve` None confirms.
-    `summons` comes with an amendment. The three answers of a score are None where the
-    person leaves them to the record.
+    `summons` comes with an amendment; `lead` is who leads where the lead is released. The
+    three answers of a score are None where the person leaves them to the record.
     """
 
     command: WhistleCommand
@@ -153,8 +184,10 @@ class WhistleOrder:
     unit: str | None = None
     version: int | None = None
     note: str = ""
+    reason: str = ""
     approve: bool | None = None
     concerns: str | None = None
+    lead: str | None = None
     signer_title: str = ""
     missing: tuple[str, ...] = ()
     summons: Summons | None = None

@@ -28,6 +28,9 @@ class WhistleCommand(StrEnum):
     CONFIRM = "confirm"
     SCORE = "score"
     CLOSE = "close"
+    WITHDRAW = "withdraw"
+    REFUSE = "refuse"
+    RELEASE = "release"
 
 
 class WhistleFlag(StrEnum):
@@ -89,6 +92,32 @@ _RULES: Final[tuple[Rule[WhistleState, WhistleCommand, WhistleFact], ...]] = (
     ),
     Rule(_C.SCORE, _STREET, (), (Row((_S.CONFIRMED, _S.CLOSED), _STAYS, (_F.SCORED,)),)),
     Rule(_C.CLOSE, _STREET, (), (Row((_S.CONFIRMED,), (_S.CLOSED,), (_F.CLOSED,)),)),
+    Rule(
+        _C.WITHDRAW,
+        _STREET,
+        ("reason",),
+        (
+            Row(
+                (_S.PROPOSED, _S.SIGNED, _S.REJECTED, *_CALLED),
+                (_S.WITHDRAWN,),
+                (_F.WITHDRAWN,),
+            ),
+        ),
+    ),
+    Rule(_C.REFUSE, _UNIT, ("reason",), (Row(_CALLED, _STAYS, (_F.REFUSED,)),)),
+    Rule(
+        _C.RELEASE,
+        _CENTRE,
+        (),
+        (
+            Row(
+                (_S.DISPATCHED,),
+                (_S.DISPATCHED, _S.HANDLED),
+                (_F.RELEASED, _F.REFUSAL_DENIED),
+            ),
+            Row((_S.HANDLED, _S.CONFIRMED), _STAYS, (_F.RELEASED, _F.REFUSAL_DENIED)),
+        ),
+    ),
 )
 
 WHISTLE_COMMAND_NAMES: Final[Mapping[WhistleCommand, str]] = MappingProxyType(
@@ -103,6 +132,9 @@ WHISTLE_COMMAND_NAMES: Final[Mapping[WhistleCommand, str]] = MappingProxyType(
         _C.CONFIRM: "现场核实",
         _C.SCORE: "评价",
         _C.CLOSE: "销哨",
+        _C.WITHDRAW: "撤哨",
+        _C.REFUSE: "拒哨",
+        _C.RELEASE: "解除呼叫",
     }
 )
 
@@ -115,6 +147,7 @@ WHISTLE_STATE_NAMES: Final[Mapping[WhistleState, str]] = MappingProxyType(
         _S.HANDLED: "待现场核实",
         _S.CONFIRMED: "已核实",
         _S.CLOSED: "已销哨",
+        _S.WITHDRAWN: "已撤哨",
     }
 )
 
@@ -130,7 +163,9 @@ SUMMONS_FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
 )
 """The fields of a summons that a policy can make mandatory."""
 
-WHISTLE_FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType({"summons": "吹哨内容"})
+WHISTLE_FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
+    {"summons": "吹哨内容", "reason": "理由"}
+)
 
 WHISTLE_MACHINE: Final = Machine.of(
     _RULES,

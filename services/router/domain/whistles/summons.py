@@ -1,12 +1,13 @@
 """Whom a whistle may call, who blows it, and what it must say (handbook section 2)."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Final
 
-from services.router.domain.cases.duties import AT_WORK
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.cases.states import STATE_NAMES
+from services.router.domain.cases.states import AT_WORK, STATE_NAMES
+from services.router.domain.dangers import Response
 from services.router.domain.desks import DISCIPLINE, GRID_CENTRE, not_accused
+from services.router.domain.policy import STREET
 from services.router.domain.refusals import InvalidField, LimitExceeded, WrongState
 from services.router.domain.whistles.records import CalledUnit, KindTerms, Summons
 from shared.events import CaseState, Certainty, WhistleKind, is_emergency
@@ -15,7 +16,6 @@ CENTRES: Final = (GRID_CENTRE, DISCIPLINE)
 """Who blows where no street can; the latter (督查) where the grid centre is the accused."""
 
 _ENDED: Final = (CaseState.CLOSED, CaseState.SPLIT, CaseState.MERGED)
-_ELSEWHERE: Final = (Certainty.OUTSIDE, Certainty.TRANSFERRED)
 
 
 def centre_for(accused_unit: str | None) -> str:
@@ -31,28 +31,37 @@ def blowing_street(case: CaseRecord) -> str:
     return street
 
 
-def propose_emergency(case: CaseRecord) -> Summons | None:
-    """The emergency whistle the system proposes by itself for danger that units have.
+def propose_emergency(case: CaseRecord, responses: Mapping[str, Response]) -> Summons | None:
+    """The emergency whistle that the system proposes by itself.
 
-    The case's lead leads, else the first assisting unit; the street and the accused are not
-    called. None where nobody is left, the case is not with a unit, or the place is not the
-    district's.
+    Danger calls its own units whatever the matter, the first of them leads; without a known
+    danger the case's lead and assistants are called. The street and the accused are not.
+    None where nobody is left, or the place is not the district's.
     """
-    if not is_emergency(case.priority) or case.state not in AT_WORK:
+    ended = case.state in _ENDED and not (case.alarms and case.state is CaseState.SPLIT)
+    elsewhere = case.place.certainty is Certainty.OUTSIDE
+    if ended or elsewhere or not is_emergency(case.priority):
         return None
-    if case.lead_unit is None or case.place.certainty in _ELSEWHERE:
+    if case.alarms:
+        named = [unit for alarm in case.alarms for unit in responses[alarm.kind].call]
+    elif case.state in AT_WORK and case.lead_unit is not None:
+        named = [case.lead_unit, *case.assist_units]
+    else:
         return None
-    barred = (blowing_street(case), case.accused_unit)
-    units = [u for u in dict.fromkeys((case.lead_unit, *case.assist_units)) if u not in barred]
+    barred = (STREET, blowing_street(case), case.accused_unit)
+    units = [unit for unit in dict.fromkeys(named) if unit not in barred]
     if not units:
         return None
     lead, *assist = units
+    names = "、".join(alarm.name for alarm in case.alarms)
     return Summons(
         WhistleKind.EMERGENCY,
         lead,
         tuple(assist),
-        action="立即到场处置，控制险情",
+        evidence="；".join(f"“{alarm.clause}”" for alarm in case.alarms),
+        action=f"立即到场处置{names}，控制险情" if names else "立即到场处置，控制险情",
         basis=f"工单定级{case.priority}，应急处置",
+        dangers=tuple(alarm.kind for alarm in case.alarms),
     )
 
 
@@ -62,9 +71,10 @@ def check_summons(case: CaseRecord, street: str, summons: Summons, units: Collec
     Exactly one lead; never the accused unit, nor the street that blows. An emergency whistle
     is for danger to life or property only: P0, P1.
     """
-    if case.state in _ENDED:
+    emergency = summons.kind is WhistleKind.EMERGENCY
+    if case.state in _ENDED and not (emergency and case.state is CaseState.SPLIT):
         raise WrongState("case-ended", f"工单当前为“{STATE_NAMES[case.state]}”，不能吹哨")
-    if summons.kind is WhistleKind.EMERGENCY and not is_emergency(case.priority):
+    if emergency and not is_emergency(case.priority):
         raise LimitExceeded("not-an-emergency", "应急处置哨只用于P0、P1工单")
     called = (summons.lead, *summons.assist)
     if len(set(called)) != len(called):

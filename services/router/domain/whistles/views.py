@@ -2,57 +2,27 @@
 
 from services.router.domain.cases.views import clock_view
 from services.router.domain.whistles.clocks import UNIT_CLOCKS
-from services.router.domain.whistles.records import CalledUnit, WhistleRecord
+from services.router.domain.whistles.records import CalledUnit, Summons, WhistleRecord
 from shared.events import Whistle, WhistleUnit
 
 
 def whistle_view(whistle: WhistleRecord) -> Whistle:
-    """The payload of a whistle; the called units' clocks stand with their units."""
-    summons = whistle.summons
-    return Whistle(
-        number=whistle.number,
-        ticket_number=whistle.ticket_number,
-        version=whistle.version,
-        kind=summons.kind,
-        state=whistle.state,
-        street=whistle.street,
-        place=whistle.place,
-        site=summons.site,
-        evidence=summons.evidence,
-        done_so_far=summons.done_so_far,
-        action=summons.action,
-        basis=summons.basis,
-        contact=summons.contact,
-        cross_district=summons.cross_district,
-        in_progress=summons.in_progress,
-        confidential=whistle.confidential,
-        appointed_at=summons.appointed_at,
-        blown_by=whistle.blown_by,
-        blown_at=whistle.blown_at,
-        signer=whistle.signer,
-        signer_title=whistle.signer_title,
-        signed_at=whistle.signed_at,
-        missing=whistle.missing,
-        units=tuple(_unit_view(whistle, called) for called in whistle.units),
-        clocks=tuple(clock_view(c) for c in whistle.clocks if c.kind not in UNIT_CLOCKS),
-        score=whistle.score,
-        flags=tuple(sorted(whistle.flags)),
-        policy_version=whistle.policy_version,
-        calendar_version=whistle.calendar_version,
-    )
+    """The payload of a whistle: the fields of the published Whistle, out of record and summons.
+
+    The called units' clocks stand with their units.
+    """
+    of_summons = Summons.__dataclass_fields__
+    shown = {
+        name: getattr(whistle.summons if name in of_summons else whistle, name)
+        for name in Whistle.model_fields
+    }
+    shown["flags"] = tuple(sorted(whistle.flags))
+    shown["units"] = tuple(_unit_view(whistle, called) for called in whistle.units)
+    shown["clocks"] = tuple(clock_view(c) for c in whistle.clocks if c.kind not in UNIT_CLOCKS)
+    return Whistle.model_construct(**shown)
 
 
 def _unit_view(whistle: WhistleRecord, called: CalledUnit) -> WhistleUnit:
     own = (c for c in whistle.clocks if c.kind in UNIT_CLOCKS and c.owner == called.unit)
-    return WhistleUnit(
-        unit=called.unit,
-        lead=called.lead,
-        called_at=called.called_at,
-        acknowledged_at=called.acknowledged_at,
-        arrived_at=called.arrived_at,
-        handled_at=called.handled_at,
-        note=called.note,
-        clocks=tuple(clock_view(clock) for clock in own),
-        score=called.score,
-        unsolved_by_citizen=called.unsolved_by_citizen,
-    )
+    shown = {name: getattr(called, name) for name in WhistleUnit.model_fields if name != "clocks"}
+    return WhistleUnit.model_construct(**shown, clocks=tuple(map(clock_view, own)))
