@@ -13,9 +13,11 @@ from services.intake.changes import Decide, Keep, change_ticket, nothing_else
 from services.intake.contract import (
     Accepted,
     Amendment,
+    Answer,
     Callback,
     CallerView,
     Changed,
+    Closing,
     Moment,
     Submission,
     TicketPage,
@@ -35,7 +37,9 @@ from services.intake.tickets import (
     STATUSES,
     Standing,
     amend,
+    answer,
     call_back,
+    end,
     urge,
 )
 from services.intake.vault import Sealed, Vault
@@ -43,6 +47,7 @@ from services.intake.views import summary, view
 from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Database, Reader, Writer
+from shared.discretion import acts_for, may_know
 from shared.metrics import CALLBACKS, CALLER_READS
 from shared.problems import Problem, not_found
 from shared.relay import Relay
@@ -102,7 +107,7 @@ def tickets(
     unit: UnitSlug | None = None,
     q: Line | None = None,
     start: Annotated[Moment | None, Query(alias="from")] = None,
-    end: Annotated[Moment | None, Query(alias="to")] = None,
+    until: Annotated[Moment | None, Query(alias="to")] = None,
     cursor: Annotated[str | None, StringConstraints(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> TicketPage:
@@ -113,7 +118,17 @@ def tickets(
         if unit not in (None, caller.unit):
             raise not_found()
         unit = caller.unit
-    criteria = Criteria(status, unit, q, start, end, cursor, limit, reader=caller.unit)
+    criteria = Criteria(
+        status,
+        unit,
+        q,
+        start,
+        until,
+        cursor,
+        limit,
+        asker=acts_for(caller.role, caller.unit),
+        discreet=caller.role is Role.UNIT,
+    )
     try:
         with intake.database.reading() as reader:
             rows, following = find(reader, criteria, datetime.now(UTC))
@@ -195,6 +210,24 @@ def callbacks(number: RecordNumber, body: Callback, caller: Caller, intake: Inta
     return changed
 
 
+@router.post("/tickets/{number}/answer", status_code=201)
+@allow(Role.OPERATOR)
+def answers(number: RecordNumber, body: Answer, caller: Caller, intake: Intake) -> Changed:
+    """直接答复: the caller has been answered, and the ticket ends."""
+    words = _contact(intake, number).redact(body.answer)
+    return _change(intake, number, caller, lambda standing, now: answer(standing, words, now))
+
+
+@router.post("/tickets/{number}/close", status_code=201)
+@allow(Role.OPERATOR, Role.DISPATCHER, Role.SUPERVISOR)
+def close(number: RecordNumber, body: Closing, caller: Caller, intake: Intake) -> Changed:
+    """办结 without a call-back: invalid, withdrawn, solved meanwhile, duplicate, unreached."""
+    note = _contact(intake, number).redact(body.note)
+    return _change(
+        intake, number, caller, lambda standing, now: end(standing, body.reason, note, now)
+    )
+
+
 @router.get("/tickets/{number}/caller")
 @allow(Role.OPERATOR, Role.DISPATCHER, Role.UNIT)
 def contact(number: RecordNumber, caller: Caller, intake: Intake) -> CallerView:
@@ -236,17 +269,18 @@ def _change(
     intake: Desk, number: str, caller: Principal, decide: Decide, record: Keep = nothing_else
 ) -> Changed:
     with intake.database.writing() as writer:
+        visible_ticket(writer, number, caller)
         after = change_ticket(writer, number, caller, decide, record, datetime.now(UTC))
     intake.relay.wake()
     return Changed(number=number, status=after.status, version=after.ticket.version)
 
 
 def may_see(caller: Principal, row: TicketRow) -> bool:
-    """A unit sees the tickets it leads or assists, never one that complains about it."""
-    if caller.role is not Role.UNIT:
-        return True
+    """A unit sees the tickets it leads or assists, nobody one that complains about them."""
+    if not may_know(caller.role, caller.unit, row.accused_unit):
+        return False
     involved = caller.unit == row.lead_unit or caller.unit in row.assist_units
-    return involved and caller.unit != row.accused_unit
+    return caller.role is not Role.UNIT or involved
 
 
 def may_call(caller: Principal, row: TicketRow) -> bool:

@@ -56,7 +56,10 @@ def change_ticket(
     Of a part the ticket it was split off is held before it, and ends with the last part.
     """
     query = select(TicketRow).where(col(TicketRow.number).in_([number, parent_of(number)]))
-    found = writer.execute(query.order_by(col(TicketRow.number)).with_for_update()).scalars()
+    query = query.order_by(col(TicketRow.number)).with_for_update()
+    # What was read before the lock may be stale.
+    query = query.execution_options(populate_existing=True)
+    found = writer.execute(query).scalars()
     rows = {row.number: row for row in found}
     row = rows.get(number)
     if row is None:

@@ -14,6 +14,7 @@ from pydantic import (
     model_validator,
 )
 
+from services.intake.ends import Ending
 from services.intake.tickets import SHANGHAI
 from shared.bodies import Body, Point, UnitSlug
 from shared.events import (
@@ -21,6 +22,7 @@ from shared.events import (
     Case,
     Category,
     Channel,
+    Danger,
     Demand,
     Kind,
     Payload,
@@ -105,6 +107,19 @@ class Urge(Body):
     note: Note = ""
 
 
+class Answer(Body):
+    """直接答复: what the operator has told the caller."""
+
+    answer: Words
+
+
+class Closing(Body):
+    """办结 without a call-back: why, and a note where the reason needs one."""
+
+    reason: Ending
+    note: Note = ""
+
+
 class Amendment(Body):
     """What a caller adds: words, a better address, or both."""
 
@@ -153,6 +168,7 @@ class TicketSummary(BaseModel):
     lead_unit: str | None
     leaf: str | None
     priority: str | None
+    outcome: str | None = None
 
 
 class ClassificationView(Payload):
@@ -166,6 +182,7 @@ class ClassificationView(Payload):
     alternatives: tuple[Alternative, ...] = ()
     reasons: tuple[str, ...] = ()
     demands: tuple[Demand, ...] = ()
+    danger: Danger | None = None
     decided_by: str
     actor: str | None = None
     model_version: str
@@ -175,6 +192,8 @@ class ClassificationView(Payload):
 class TicketView(TicketSummary):
     """A ticket with everything that is known of it, except its caller.
 
+    `heard` is what only its words say of secrecy and of whom they accuse, `refers_to` the
+    tickets they quote, `attempts` the calls that reached nobody.
     `earlier` are the same caller's last tickets, newest first, and `usual_street` is where
     the last of them was: hints that units do not see.
     """
@@ -186,6 +205,9 @@ class TicketView(TicketSummary):
     confidential: bool
     round: int
     urges: int
+    attempts: int
+    heard: Sequence[str]
+    refers_to: Sequence[str]
     parent: str | None
     children: Sequence[str]
     earlier: Sequence[str]

@@ -8,10 +8,11 @@ from uuid import UUID, uuid4
 
 from services.intake.contract import Caller, Submission
 from services.intake.history import History
-from services.intake.tickets import RECEIVED
+from services.intake.tickets import RECEIVED, numbers_quoted
 from services.intake.vault import Sealed
 from shared.envelope import CURRENT_TRACE, Event
-from shared.events import TICKET_RECEIVED, TICKETS, Location, Ticket, TicketReceived
+from shared.events import TICKET_RECEIVED, TICKETS, Heard, Location, Ticket, TicketReceived
+from shared.hearing import Said, listen
 
 TICKET_COLUMNS: Final = (
     "number",
@@ -35,6 +36,8 @@ TICKET_COLUMNS: Final = (
     "urges",
     "earlier",
     "usual_street",
+    "heard",
+    "refers_to",
 )
 
 
@@ -51,9 +54,22 @@ class Draft:
     address: str | None
     external_id: str | None
     sealed: Sealed | None
+    said: Said
+    quoted: tuple[str, ...]
     key: str | None
     body_hash: bytes
     trace: str | None
+
+    @property
+    def confidential(self) -> bool:
+        """Whether the caller is to stay unknown: said by the operator, or in the words."""
+        caller = self.submission.caller
+        return Heard.SECRECY in self.said.heard or (caller is not None and caller.confidential)
+
+    @property
+    def accused(self) -> str | None:
+        """The unit complained about: named by the operator, or in the words."""
+        return self.submission.accused_unit or self.said.accused
 
     @property
     def identity(self) -> tuple[str, str] | None:
@@ -88,6 +104,8 @@ def draft(submission: Submission, subject: str, key: str | None, now: datetime) 
         address=address,
         external_id=submission.external_id and contact.redact(submission.external_id),
         sealed=sealed if sealed != Sealed() else None,
+        said=listen(submission.title, submission.text),
+        quoted=numbers_quoted(words),
         key=_identity_key(submission, key),
         body_hash=hashlib.sha256(submission.model_dump_json().encode()).digest(),
         trace=CURRENT_TRACE.get(),
@@ -119,16 +137,18 @@ def ticket_row(number: str, item: Draft, history: History) -> tuple[object, ...]
         item.address,
         asked.location.lat if asked.location else None,
         asked.location.lon if asked.location else None,
-        asked.accused_unit,
+        item.accused,
         asked.occurred_at,
         item.external_id,
-        asked.caller.confidential if asked.caller else False,
+        item.confidential,
         item.received_at,
         item.subject,
         0,
         0,
         list(history.earlier),
         history.usual_street,
+        list(item.said.heard),
+        list(history.refers_to),
     )
 
 
@@ -146,11 +166,13 @@ def received_event(number: str, item: Draft, history: History) -> Event:
         text=item.text,
         address=item.address,
         location=Location(lat=point.lat, lon=point.lon) if point else None,
-        accused_unit=asked.accused_unit,
+        accused_unit=item.accused,
         occurred_at=asked.occurred_at and asked.occurred_at.astimezone(UTC),
-        confidential=asked.caller.confidential if asked.caller else False,
+        confidential=item.confidential,
         earlier=history.earlier,
         usual_street=history.usual_street,
+        heard=item.said.heard,
+        refers_to=history.refers_to,
     )
     payload = TicketReceived(ticket=ticket)
     return Event(TICKETS, TICKET_RECEIVED, number, payload, item.received_at, item.trace)

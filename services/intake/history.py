@@ -40,10 +40,14 @@ class EarlierTicket:
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """Numbers of the caller's last tickets, newest first, and the street of the newest placed."""
+    """Numbers of the caller's last tickets, newest first, and the street of the newest placed.
+
+    `refers_to` are the tickets, whosever, that the words quote and that there are.
+    """
 
     earlier: tuple[str, ...] = ()
     usual_street: str | None = None
+    refers_to: tuple[str, ...] = ()
 
 
 def recent_tickets(
@@ -77,3 +81,11 @@ def histories(
         street = next((ticket.street for ticket in tickets if ticket.street), None)
         yield History(tuple(ticket.number for ticket in tickets), street)
         before[caller] = (EarlierTicket(number, None), *tickets)[:KEPT]
+
+
+def existing(reader: Reader, numbers: Collection[str]) -> frozenset[str]:
+    """Those of these numbers that a ticket has; no query where there are none."""
+    if not numbers:
+        return frozenset()
+    query = text("SELECT number FROM ticket WHERE number = ANY(:numbers)")
+    return frozenset(reader.execute(query, {"numbers": list(numbers)}).scalars())

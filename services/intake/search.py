@@ -29,8 +29,8 @@ class BadCursor(ValueError):
 class Criteria:
     """What to list. `words` are sought in number, text and address as they stand.
 
-    `reader` is the unit that asks: tickets that complain about it are left out, and it
-    cannot find a protected caller's ticket by words that it may not see.
+    Tickets that complain about the unit `asker`, for which somebody asks, are left out; with
+    `discreet` a protected caller's ticket is not found by words that a unit may not see.
     """
 
     status: str | None = None
@@ -40,7 +40,8 @@ class Criteria:
     end: datetime | None = None
     cursor: str | None = None
     limit: int = 50
-    reader: str | None = None
+    asker: str | None = None
+    discreet: bool = False
 
 
 def find(
@@ -75,10 +76,10 @@ def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
             text("ticket.assist_units <> '{}'"),  # lets PostgreSQL use the partial index
         )
         conditions.append(or_(col(TicketRow.lead_unit) == criteria.unit, assists))
-    if criteria.reader is not None:
-        conditions.append(col(TicketRow.accused_unit).is_distinct_from(criteria.reader))
+    if criteria.asker is not None:
+        conditions.append(col(TicketRow.accused_unit).is_distinct_from(criteria.asker))
     if criteria.words is not None:
-        conditions.append(_mentions(criteria.words, seen_whole=criteria.reader is None))
+        conditions.append(_mentions(criteria.words, seen_whole=not criteria.discreet))
         start = start or now - timedelta(days=SEARCH_DAYS)
     if start is not None:
         conditions.append(received >= start)

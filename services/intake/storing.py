@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from uuid import UUID
 
 from sqlalchemy import text
@@ -9,7 +10,7 @@ from sqlmodel import col, select
 
 from services.intake.contract import Accepted
 from services.intake.drafts import TICKET_COLUMNS, Draft, received_event, ticket_row
-from services.intake.history import histories, recent_tickets
+from services.intake.history import existing, histories, recent_tickets
 from services.intake.tables import IdempotencyRow, TicketRow
 from services.intake.tickets import RECEIVED, SHANGHAI, ticket_number
 from services.intake.vault import Vault
@@ -106,7 +107,13 @@ def _insert(
     numbers = _numbers(writer, drafts, prefix)
     callers = [_fingerprint(vault, item) for item in drafts]
     known = recent_tickets(writer, set(filter(None, callers)), drafts[0].received_at)
-    told = list(histories(zip(numbers, callers, strict=True), known))
+    quoted = existing(writer, {number for item in drafts for number in item.quoted})
+    told = [
+        replace(history, refers_to=tuple(n for n in item.quoted if n in quoted))
+        for item, history in zip(
+            drafts, histories(zip(numbers, callers, strict=True), known), strict=True
+        )
+    ]
     writer.copy("ticket", TICKET_COLUMNS, map(ticket_row, numbers, drafts, told))
     sealed = [
         (number, vault.seal(number, item.sealed), caller)
@@ -130,7 +137,7 @@ def _insert(
 def _fingerprint(vault: Vault, item: Draft) -> bytes | None:
     """What a caller is known by again; a confidential one by nothing."""
     caller = item.submission.caller
-    if caller is None or caller.phone is None or caller.confidential:
+    if caller is None or caller.phone is None or item.confidential:
         return None
     return vault.fingerprint(caller.phone)
 

@@ -8,9 +8,9 @@ from sqlalchemy import BigInteger, Column, LargeBinary, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlmodel import Field, SQLModel
 
-from services.intake.tickets import Standing
+from services.intake.tickets import ANSWERED, Standing
 from shared.database import instant
-from shared.events import Channel, Kind, Location, Ticket
+from shared.events import Channel, Heard, Kind, Location, Priority, Ticket, is_emergency
 
 
 class TicketRow(SQLModel, table=True):
@@ -51,6 +51,10 @@ class TicketRow(SQLModel, table=True):
     demand: str | None = None
     earlier: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     usual_street: str | None = None
+    heard: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    refers_to: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    attempts: int = 0
+    outcome: str | None = None
 
     def standing(self) -> Standing:
         """The row as the rules see it."""
@@ -75,8 +79,13 @@ class TicketRow(SQLModel, table=True):
             demand=self.demand,
             earlier=tuple(self.earlier),
             usual_street=self.usual_street,
+            heard=tuple(Heard(one) for one in self.heard),
+            refers_to=tuple(self.refers_to),
         )
-        return Standing(ticket, self.status, self.urges)
+        case = self.case_view or {}
+        urgent = "priority" in case and is_emergency(Priority(case["priority"]))
+        emergency = urgent and self.status not in ANSWERED
+        return Standing(ticket, self.status, self.urges, self.attempts, emergency)
 
     def apply(self, standing: Standing) -> None:
         """Take over what a rule has changed."""
@@ -86,6 +95,10 @@ class TicketRow(SQLModel, table=True):
         self.round = standing.ticket.round
         self.status = standing.status
         self.urges = standing.urges
+        self.attempts = standing.attempts
+        self.confidential = standing.ticket.confidential
+        self.accused_unit = standing.ticket.accused_unit
+        self.heard = list(standing.ticket.heard)
 
 
 class TimelineRow(SQLModel, table=True):

@@ -6,14 +6,16 @@ decides what the caller does: add something, urge, answer the call-back.
 
 import re
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from zoneinfo import ZoneInfo
 
+from services.intake.ends import End, Ending, load_ends
 from shared.events import (
     CaseState,
+    Heard,
     Payload,
     Satisfaction,
     SplitTicket,
@@ -24,19 +26,33 @@ from shared.events import (
     TicketReopened,
     TicketUrged,
 )
+from shared.folding import fold
+from shared.hearing import Said, listen
 
 RECEIVED: Final = "received"
 TRIAGED: Final = "triaged"
 REOPENED: Final = "reopened"
+ANSWERED: Final = (CaseState.REPLIED, CaseState.CALLBACK_PENDING, CaseState.CLOSED)
+"""States in which a danger has been dealt with."""
 STATUSES: Final = (RECEIVED, TRIAGED, REOPENED, *CaseState)
 """Where a ticket may stand; all but the first three are states of its case."""
 
+UNTOUCHED: Final = (
+    *(RECEIVED, TRIAGED, CaseState.MANUAL_DISPATCH, CaseState.AWAITING_INFO),
+    *(CaseState.REDIRECTED_OUT, CaseState.DISPATCHED),
+)
+"""Statuses in which no unit has begun to work, so that an operator may still answer."""
 TO_BE_CALLED: Final = (CaseState.CALLBACK_PENDING, CaseState.REDIRECTED_OUT)
 """States of a case that a call-back ends: it has been answered, or is not this district's."""
+
+TO_BE_REACHED: Final = (*TO_BE_CALLED, CaseState.AWAITING_INFO, CaseState.MANUAL_DISPATCH)
+"""States in which a caller is rung: also for what is missing, or because nothing was said."""
 
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 NUMBER: Final = r"^[A-Z]{1,8}[0-9]{8}-[0-9]{6,12}(-[1-9])?$"
 """What a ticket's number looks like, see `ticket_number`; a part of a split one has a suffix."""
+QUOTED: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,8}[0-9]{8}-[0-9]{6,12}(?:-[1-9])?(?![0-9])")
+"""A ticket's number as somebody reads it out."""
 SOLVED: Final = "solved"
 MAX_TEXT: Final = 20_000
 """Characters of a ticket with all its amendments."""
@@ -49,13 +65,21 @@ class Refusal(StrEnum):
     NOT_AWAITING_CALLBACK = "not-awaiting-callback"
     TOO_LONG = "ticket-too-long"
     SPLIT = "ticket-split"
+    EMERGENCY = "emergency-open"
+    AT_WORK = "unit-at-work"
+    NO_NOTE = "missing-field"
+    TOO_FEW_CALLS = "too-few-calls"
 
 
 SENTENCES: Final = {
     Refusal.CLOSED: "工单已办结, 如有新情况请重新受理",
     Refusal.NOT_AWAITING_CALLBACK: "工单尚未到回访环节",
     Refusal.TOO_LONG: "补充内容过多, 请重新受理一件新工单",
-    Refusal.SPLIT: "工单已拆单, 请在相应的子单上补充",
+    Refusal.SPLIT: "工单已拆单, 请在相应的子单上办理",
+    Refusal.EMERGENCY: "险情工单不能直接办结, 须先由网格中心改判级别",
+    Refusal.AT_WORK: "工单已由单位办理, 请由承办单位答复",
+    Refusal.NO_NOTE: "请填写说明",
+    Refusal.TOO_FEW_CALLS: "联系次数不足, 请继续联系诉求人",
 }
 
 
@@ -69,11 +93,17 @@ class Refused(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """What the rules need to know of a stored ticket; `urges` counts the calls that asked again."""
+    """What the rules need to know of a stored ticket.
+
+    `urges` counts the calls that asked again, `attempts` the calls since its status changed
+    that reached nobody; `emergency` that its case is P0 or P1 and not answered yet.
+    """
 
     ticket: Ticket
     status: str
     urges: int
+    attempts: int = 0
+    emergency: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +117,11 @@ class Change:
 def ticket_number(prefix: str, received_at: datetime, serial: int) -> str:
     """The number a citizen is told: prefix, day in Shanghai, serial of that day from 1."""
     return f"{prefix}{received_at.astimezone(SHANGHAI):%Y%m%d}-{serial:06d}"
+
+
+def numbers_quoted(text: str) -> tuple[str, ...]:
+    """The numbers of tickets that words quote, each once, in any case and width."""
+    return tuple(dict.fromkeys(n.upper() for n in QUOTED.findall(fold(text))))
 
 
 def parent_of(number: str) -> str | None:
@@ -104,7 +139,8 @@ def amend(standing: Standing, text: str | None, address: str | None) -> Change:
     words = ticket.text if text is None else f"{ticket.text}\n补充：{text}"
     if len(words) > MAX_TEXT:
         raise Refused(Refusal.TOO_LONG)
-    amended = ticket.model_copy(
+    heard = with_heard(ticket, listen(text))
+    amended = heard.model_copy(
         update={
             "version": ticket.version + 1,
             "text": words,
@@ -112,13 +148,17 @@ def amend(standing: Standing, text: str | None, address: str | None) -> Change:
         }
     )
     payload = TicketAmended(ticket=amended, added_text=text, added_address=address)
-    return Change(Standing(amended, standing.status, standing.urges), (payload,))
+    return Change(replace(standing, ticket=amended), (payload,))
 
 
 def urge(standing: Standing, note: str, now: datetime) -> Change:
-    """催办. Raises Refused on a closed ticket."""
+    """催办. Raises Refused on a closed ticket.
+
+    A wish for secrecy or an accusation in the note is the ticket's from now on.
+    """
     _open(standing)
     ticket = _next_version(standing.ticket)
+    heard = with_heard(ticket, listen(note))
     payload = TicketUrged(
         number=ticket.number,
         version=ticket.version,
@@ -126,7 +166,9 @@ def urge(standing: Standing, note: str, now: datetime) -> Change:
         note=note,
         at=now,
     )
-    return Change(Standing(ticket, standing.status, standing.urges + 1), (payload,))
+    again = () if heard is ticket else (TicketAmended(ticket=heard),)
+    after = replace(standing, ticket=heard, urges=standing.urges + 1)
+    return Change(after, (payload, *again))
 
 
 def call_back(
@@ -134,11 +176,12 @@ def call_back(
 ) -> Change:
     """回访: the caller's word overrides the unit's (handbook section 2).
 
-    Unreached changes nothing but the record. Unsolved asks for a second handling; how
-    many of these there may be is the router's rule. Raises Refused unless the case has
-    been verified and waits for the call-back, or was redirected out.
+    Unreached is an attempt, after the last of which the ticket ends: also where the caller
+    is called for what is missing. Unsolved asks for a second handling; how many of these
+    there may be is the router's rule. Raises Refused unless the case waits for a call.
     """
-    if standing.status not in TO_BE_CALLED:
+    unreached = satisfaction is Satisfaction.UNREACHED
+    if standing.status not in (TO_BE_REACHED if unreached else TO_BE_CALLED):
         closed = standing.status == CaseState.CLOSED
         raise Refused(Refusal.CLOSED if closed else Refusal.NOT_AWAITING_CALLBACK)
     ticket = _next_version(standing.ticket)
@@ -152,16 +195,62 @@ def call_back(
         comment=comment,
         at=now,
     )
-    if satisfaction is Satisfaction.UNREACHED:
-        return Change(Standing(ticket, standing.status, standing.urges), (called,))
+    if unreached:
+        tried = replace(standing, ticket=ticket, attempts=standing.attempts + 1)
+        unreachable = load_ends()[Ending.UNREACHED]
+        if tried.attempts < unreachable.attempts or standing.emergency:
+            return Change(tried, (called,))
+        ended, closing = _ended(tried, unreachable, "", now)
+        return Change(ended, (called, closing))
     if solved:
         closing = TicketClosed(number=number, version=version, outcome=SOLVED, at=now)
-        return Change(Standing(ticket, CaseState.CLOSED, standing.urges), (called, closing))
+        return Change(_now(standing, ticket, CaseState.CLOSED), (called, closing))
     ticket = ticket.model_copy(update={"round": ticket.round + 1})
     reopening = TicketReopened(
         number=number, version=version, round=ticket.round, reason=comment, at=now
     )
-    return Change(Standing(ticket, REOPENED, standing.urges), (called, reopening))
+    return Change(_now(standing, ticket, REOPENED), (called, reopening))
+
+
+def answer(standing: Standing, words: str, now: datetime) -> Change:
+    """直接答复: the operator has answered; nobody has to work on it. Raises Refused."""
+    if standing.status not in UNTOUCHED:
+        _open(standing)
+        raise Refused(Refusal.AT_WORK)
+    return end(standing, Ending.ANSWERED, words, now)
+
+
+def end(standing: Standing, reason: Ending, note: str, now: datetime) -> Change:
+    """办结 without a call-back, for a reason of the table. Raises Refused.
+
+    Danger is not ended by a word on the phone, and of a split ticket each part ends alone.
+    """
+    _open(standing)
+    known = load_ends()[reason]
+    if standing.status == CaseState.SPLIT:
+        raise Refused(Refusal.SPLIT)
+    if standing.emergency:
+        raise Refused(Refusal.EMERGENCY)
+    if known.needs_note and not note:
+        raise Refused(Refusal.NO_NOTE)
+    if standing.attempts < known.attempts:
+        raise Refused(Refusal.TOO_FEW_CALLS)
+    closed, closing = _ended(standing, known, note, now)
+    return Change(closed, (closing,))
+
+
+def with_heard(ticket: Ticket, said: Said) -> Ticket:
+    """The ticket with what more was heard in words; the same object where nothing was."""
+    heard = tuple(dict.fromkeys((*ticket.heard, *said.heard)))
+    if heard == ticket.heard:
+        return ticket
+    return ticket.model_copy(
+        update={
+            "heard": heard,
+            "confidential": ticket.confidential or Heard.SECRECY in heard,
+            "accused_unit": ticket.accused_unit or said.accused,
+        }
+    )
 
 
 def split_off(parent: Ticket, part: SplitTicket) -> Ticket:
@@ -184,7 +273,7 @@ def close_with_parts(standing: Standing, outcomes: Collection[str], now: datetim
     ticket = _next_version(standing.ticket)
     outcome = min(set(outcomes) - {SOLVED}, default=SOLVED)
     closing = TicketClosed(number=ticket.number, version=ticket.version, outcome=outcome, at=now)
-    return Change(Standing(ticket, CaseState.CLOSED, standing.urges), (closing,))
+    return Change(_now(standing, ticket, CaseState.CLOSED), (closing,))
 
 
 def told(payload: Payload) -> tuple[str, Mapping[str, str]]:
@@ -196,8 +285,8 @@ def told(payload: Payload) -> tuple[str, Mapping[str, str]]:
             return note, {"urges": str(urges)}
         case TicketCalledBack(comment=comment, solved=solved, satisfaction=satisfaction):
             return comment, {"solved": str(solved).lower(), "satisfaction": satisfaction.value}
-        case TicketClosed(outcome=outcome):
-            return "", {"outcome": outcome}
+        case TicketClosed(outcome=outcome, note=note):
+            return note, {"outcome": outcome}
         case TicketReopened(round=number):
             return "", {"round": str(number)}
     return "", {}
@@ -206,6 +295,25 @@ def told(payload: Payload) -> tuple[str, Mapping[str, str]]:
 def _open(standing: Standing) -> None:
     if standing.status == CaseState.CLOSED:
         raise Refused(Refusal.CLOSED)
+
+
+def _ended(
+    standing: Standing, known: End, note: str, now: datetime
+) -> tuple[Standing, TicketClosed]:
+    ticket = _next_version(standing.ticket)
+    closing = TicketClosed(
+        number=ticket.number,
+        version=ticket.version,
+        outcome=known.reason.value,
+        note=note or known.name,
+        at=now,
+    )
+    return _now(standing, ticket, CaseState.CLOSED), closing
+
+
+def _now(standing: Standing, ticket: Ticket, status: str) -> Standing:
+    """The ticket in another status, in which nobody has been called yet."""
+    return replace(standing, ticket=ticket, status=status, attempts=0)
 
 
 def _next_version(ticket: Ticket) -> Ticket:

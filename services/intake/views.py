@@ -39,6 +39,7 @@ def summary(row: TicketRow, reader_role: Role) -> TicketSummary:
         lead_unit=row.lead_unit,
         leaf=_said(row, "leaf"),
         priority=_said(row, "priority"),
+        outcome=row.outcome,
     )
 
 
@@ -63,6 +64,9 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
         confidential=row.confidential,
         round=row.round,
         urges=row.urges,
+        attempts=row.attempts,
+        heard=row.heard,
+        refers_to=seen.refers_to,
         parent=row.parent,
         children=_children(reader, row.number),
         earlier=seen.earlier,

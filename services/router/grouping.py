@@ -21,11 +21,12 @@ from services.router.domain.incidents.grouping import (
 )
 from services.router.domain.incidents.records import IncidentRecord, IncidentState, MemberState
 from services.router.domain.incidents.wording import wording
-from services.router.domain.refusals import InvalidField, WrongState
+from services.router.domain.refusals import InvalidField, NotAllowed, WrongState
 from services.router.storage.cases import HeldCase
 from services.router.storage.incidents import lead_of, members_of, next_serials, recent_calls
 from services.router.work import Work
 from shared.calendar import SHANGHAI
+from shared.discretion import GRID_CENTRE, may_know
 from shared.events import CaseState
 from shared.metrics import INCIDENT_CLUSTERS
 from shared.problems import not_found
@@ -182,6 +183,9 @@ def merge_incident(work: Work, number: str, order: MergeOrder) -> None:
         raise WrongState("incident-dismissed", "该事件已被否定，不能并单")
     merged = (held.record for held in work.ledger.cases if held.record.state is CaseState.MERGED)
     leads = {case.merged_into for case in merged}
+    for name in (*wanted, *((order.lead,) if order.lead else ())):
+        if not may_know(order.role, None, _known(work, name).record.accused_unit):
+            raise unknown_case(name)
     lead = _lead(work, incident, wanted, order, leads)
     check_lead(lead.record, number)
     into = lead.record.number
@@ -209,8 +213,11 @@ def merge_incident(work: Work, number: str, order: MergeOrder) -> None:
     work.finish()
 
 
-def dismiss_incident(work: Work, number: str, actor: str, note: str) -> None:
-    """The cases are no one event, and are not proposed as one again."""
+def dismiss_incident(work: Work, number: str, actor: str, role: Role, note: str) -> None:
+    """The cases are no one event, and are not proposed as one again.
+
+    The grid centre says so; of complaints about it the supervisor (督查) does.
+    """
     if lead_of(work.writer, number) is None:
         raise not_found()
     work.hold(members_of(work.writer, number))
@@ -223,6 +230,9 @@ def dismiss_incident(work: Work, number: str, actor: str, note: str) -> None:
     for held in work.ledger.cases:
         if held.record.incident == number:
             work.tell(held.ticket, grouped(held.record, None, note=note), work.by(actor))
+    accused = {held.record.accused_unit for held in work.ledger.cases}
+    if (role is Role.SUPERVISOR) is not (GRID_CENTRE in accused):
+        raise NotAllowed("role-not-allowed", "您的角色无权否定此事件")
     dismissed = replace(incident, state=IncidentState.DISMISSED, count=0)
     work.ledger.put_incident(dismissed)
     work.ledger.stand(number, members, MemberState.REMOVED)
@@ -276,5 +286,10 @@ def _known(work: Work, number: str) -> HeldCase:
     """A case a person named. Raises InvalidField for one that does not exist."""
     held = work.case(number)
     if held is None:
-        raise InvalidField("unknown-case", f"没有工单 {number}")
+        raise unknown_case(number)
     return held
+
+
+def unknown_case(number: str) -> InvalidField:
+    """The refusal of a case that there is not, or that is not theirs to know of."""
+    return InvalidField("unknown-case", f"没有工单 {number}")

@@ -10,7 +10,6 @@ from sqlalchemy import delete, text
 from sqlmodel import col, select
 
 from services.router.domain.cases.groups import grouped, in_event
-from services.router.domain.cases.moves import SOLVED
 from services.router.domain.cases.opening import open_case
 from services.router.domain.cases.records import Aspect, CaseCommand, CaseDecision, Routing
 from services.router.domain.cases.states import Command
@@ -95,11 +94,11 @@ def classified_handler(rules: Rules) -> Handler:
             if (call := _call(gazetteer, payload.ticket, routing))
         ]
         joined = gather(work, numbers, calls)
-        early = _early_urges(writer, numbers)
+        early = _early_words(writer, numbers)
         for message, payload, routing in routed:
             _classified(work, message, payload, routing, joined)
-            for note in early.pop(message.key, ()):
-                _urge(work, message, note)
+            for word in early.pop(message.key, ()):
+                _said_early(work, message, word)
         for message in messages:
             if isinstance(message.payload, DangerHeard):
                 _alarmed(work, message, message.payload)
@@ -265,7 +264,7 @@ def caller_handler(rules: Rules) -> Handler:
         work = Work(writer, rules, datetime.now(UTC))
         spoken = [m for m in messages if isinstance(m.payload, SPOKEN)]
         answering = _let_openings_end(
-            writer, [m.key for m in spoken if isinstance(m.payload, TicketUrged)]
+            writer, [m.key for m in spoken if not isinstance(m.payload, TicketReopened)]
         )
         work.hold({*(message.key for message in spoken), *answering})
         for message in spoken:
@@ -275,22 +274,22 @@ def caller_handler(rules: Rules) -> Handler:
     return handle
 
 
-def _let_openings_end(writer: Writer, urged: Sequence[str]) -> set[str]:
-    """Where an urged ticket has no case, wait for those who may be opening it just now.
+def _let_openings_end(writer: Writer, numbers: Sequence[str]) -> set[str]:
+    """Where a ticket has no case, wait for those who may be opening it just now.
 
-    Afterwards its case is there to be urged, or it will be opened by somebody who finds the
-    urge that was kept for it. Comes before any case is held, so that nobody waits in a ring.
-    Gives the tickets that the urged ones were split into, and those they wait for.
+    Afterwards its case is there to be urged or ended, or it will be opened by somebody who
+    finds the word that was kept for it. Comes before any case is held, so that nobody waits in a ring.
+    Gives the tickets that these were split into, and those they wait for.
     """
     details = col(CaseRow.details)
     query = select(CaseRow.number, details["children"], details["merged_into"]).where(
-        col(CaseRow.number).in_(urged)
+        col(CaseRow.number).in_(numbers)
     )
     known = {
         number: (*(children or ()), *((lead,) if lead else ()))
         for number, children, lead in writer.execute(query)
     }
-    if set(urged) - set(known):
+    if set(numbers) - set(known):
         writer.execute(NO_OPENING)
     return {other for others in known.values() for other in others}
 
@@ -300,15 +299,14 @@ def _spoken(work: Work, message: Message) -> None:
     match message.payload:
         case TicketUrged(note=note) if held is None:
             work.writer.add(EarlyUrgeRow(number=message.key, note=note))
+        case TicketClosed(outcome=outcome, note=note) if held is None:
+            work.writer.add(EarlyUrgeRow(number=message.key, note=note, outcome=outcome))
         case TicketUrged(note=note):
             _urge(work, message, note)
         case _ if held is None:
             raise UnknownCase(message.key)
         case TicketClosed(outcome=outcome, note=note):
-            answered = outcome == SOLVED and not note
-            command = Command.CALLED_BACK_SOLVED if answered else Command.END
-            closed = CaseCommand(command, SYSTEM, Role.SYSTEM, reason_code=outcome, note=note)
-            work.give(held, closed, trace=message.trace)
+            _end(work, message, outcome, note)
         case TicketReopened(reason=reason):
             reopened = CaseCommand(Command.CALLED_BACK_UNSOLVED, SYSTEM, Role.SYSTEM, note=reason)
             work.give(held, reopened, trace=message.trace)
@@ -332,16 +330,33 @@ def _urge(work: Work, message: Message, note: str) -> None:
             log.info("urge_after_close", number=urged.record.number)
 
 
-def _early_urges(writer: Writer, numbers: Collection[str]) -> dict[str, list[str]]:
-    """Urges that came before their case, taken out of their table."""
-    found: dict[str, list[str]] = {}
+def _end(work: Work, message: Message, outcome: str, note: str) -> None:
+    """A ticket ends: on the caller's word in a call-back, or as a person has said, with a note."""
+    held = work.case(message.key)
+    assert held is not None
+    command = Command.END if note else Command.CALLED_BACK_SOLVED
+    ended = CaseCommand(command, SYSTEM, Role.SYSTEM, reason_code=outcome, note=note)
+    work.give(held, ended, trace=message.trace)
+
+
+def _said_early(work: Work, message: Message, word: EarlyUrgeRow) -> None:
+    """What was said of a ticket before it had a case."""
+    if word.outcome is None:
+        _urge(work, message, word.note)
+    else:
+        _end(work, message, word.outcome, word.note)
+
+
+def _early_words(writer: Writer, numbers: Collection[str]) -> dict[str, list[EarlyUrgeRow]]:
+    """What came before its case, taken out of its table, in the order it was said."""
+    found: dict[str, list[EarlyUrgeRow]] = {}
     query = (
         select(EarlyUrgeRow)
         .where(col(EarlyUrgeRow.number).in_(numbers))
         .order_by(col(EarlyUrgeRow.id))
     )
     for row in writer.execute(query).scalars():
-        found.setdefault(row.number, []).append(row.note)
+        found.setdefault(row.number, []).append(row)
     if found:
         writer.execute(delete(EarlyUrgeRow).where(col(EarlyUrgeRow.number).in_(list(found))))
     return found

@@ -17,9 +17,9 @@ from services.router.domain.cases.records import (
 from services.router.domain.cases.rules import CASE_MACHINE
 from services.router.domain.cases.states import Command
 from services.router.domain.clocks import Clock
-from services.router.domain.desks import GRID_CENTRE
 from services.router.policy.loading import LIMITED, POLICY_DIRECTORY, load_policy
 from shared.calendar import SHANGHAI, load_calendar, parse_limit
+from shared.discretion import GRID_CENTRE
 from shared.events import (
     CaseFact,
     Category,

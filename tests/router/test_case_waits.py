@@ -13,13 +13,14 @@ from services.router.domain.cases.records import CaseRecord, Routing, Setting, W
 from services.router.domain.cases.states import Command, Flag
 from services.router.domain.cases.waits import DONE_BY, WAIT_OF, settle_waits
 from services.router.domain.clocks import Clock
-from services.router.domain.desks import CITY_HOTLINE, DISCIPLINE, GRID_CENTRE, HOTLINE_OFFICE
+from services.router.domain.desks import CITY_HOTLINE, DISCIPLINE, HOTLINE_OFFICE
 from services.router.domain.policy import PolicyError
 from services.router.domain.refusals import InvalidField, WrongState
 from services.router.domain.routing import Rules, matter_of, route, terms_for
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.waits import load_waits
 from shared.calendar import SHANGHAI
+from shared.discretion import GRID_CENTRE
 from shared.events import CaseState, ClockKind, Disposition, Place, Priority
 from shared.roles import Role
 from tests.router.case_walks import (

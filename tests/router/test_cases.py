@@ -22,7 +22,7 @@ from services.router.domain.cases.states import (
     Flag,
 )
 from services.router.domain.cases.waits import DONE_BY, WAIT_OF
-from services.router.domain.desks import CITY_HOTLINE, DESKS, GRID_CENTRE, HOTLINE_OFFICE
+from services.router.domain.desks import CITY_HOTLINE, DESKS, HOTLINE_OFFICE
 from services.router.domain.refusals import (
     InvalidField,
     LimitExceeded,
@@ -33,6 +33,7 @@ from services.router.domain.refusals import (
     WrongState,
 )
 from services.router.policy.loading import LIMITED
+from shared.discretion import GRID_CENTRE
 from shared.events import (
     CaseFact,
     CaseState,

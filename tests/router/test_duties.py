@@ -8,7 +8,8 @@ import pytest
 
 from services.router.domain.cases.duties import Duty, duties, may_read, may_see
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.desks import DESKS, DISCIPLINE, DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE
+from services.router.domain.desks import DESKS, DISCIPLINE, DISTRICT_OFFICE, DUTY_ROOM
+from shared.discretion import GRID_CENTRE
 from shared.events import CaseState, Category, Certainty, Disposition, Place, Priority
 from shared.roles import Role
 from tests.router.station import LAMP, STALLS, TRAPPED, Station

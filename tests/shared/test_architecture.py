@@ -23,7 +23,7 @@ FRAMEWORKS = {
     "structlog",
 }
 PURE = ("events", "calendar", "folding", "protection", "redaction", "text")
-VOCABULARY = {f"shared.{name}" for name in (*PURE, "taxonomy", "dangers", "roles")}
+VOCABULARY = {f"shared.{name}" for name in (*PURE, "taxonomy", "dangers", "roles", "discretion")}
 """What a domain module may know of the shared code: vocabulary, calendar, and what is pure."""
 DOMAIN = [
     "services.intake.tickets",

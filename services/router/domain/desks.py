@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-GRID_CENTRE: Final = "grid-centre"
-"""区网格化管理中心: checks, dispatches and rules."""
+from shared.discretion import GRID_CENTRE
+
 HOTLINE_OFFICE: Final = "hotline-office"
 """区热线办: asks callers, and decides what the classifier is not sure of."""
 CITY_HOTLINE: Final = "city-hotline"

@@ -5,7 +5,8 @@ The rules, in their order (handbook sections 3, 4 and 6, and the worked scenario
 1. What is only suspected of danger, by a classifier that is not sure of the matter either,
    calls nobody: a person decides within the time of an emergency.
 2. P0 is handed to the emergency services at once, wherever and whatever it is.
-3. An accused unit is never lead nor assistant; one we do not know needs a person.
+3. What only asks after an earlier ticket, or says that it is solved, is the hotline's to
+   answer. An accused unit is never lead nor assistant; one we do not know needs a person.
 4. Below P1, a place in another district is redirected whatever the matter; a leaf the
    classifier is not sure of goes to a person, who need not wait while we ask for the place.
 5. Whether it is ours is decided by the place, never by the matter: what a person has called
@@ -23,16 +24,11 @@ from datetime import date, datetime
 from typing import Final
 
 from services.router.domain.cases.records import Limits
-from services.router.domain.desks import (
-    CITY_HOTLINE,
-    DISCIPLINE,
-    GRID_CENTRE,
-    HOTLINE_OFFICE,
-    not_accused,
-)
+from services.router.domain.desks import CITY_HOTLINE, DISCIPLINE, HOTLINE_OFFICE, not_accused
 from services.router.domain.places.resolver import names_unregistered
 from services.router.domain.policy import STREET, Policy, Responsibility
 from shared.calendar import SHANGHAI
+from shared.discretion import GRID_CENTRE
 from shared.events import Certainty, Disposition, Place, Priority, Regime, is_emergency
 
 REDIRECT_LEAF: Final = "other.non_jurisdiction"
@@ -82,6 +78,7 @@ class Question:
     abstained: bool
     call: tuple[str, ...]
     by_person: bool
+    follow_up: str | None
 
     @property
     def emergency(self) -> bool:
@@ -139,10 +136,12 @@ def decide(
     at: datetime,
     call: tuple[str, ...] = (),
     by_person: bool = False,
+    follow_up: str | None = None,
 ) -> Routing:
     """The routing of one ticket under the policy rows valid at `at` (aware) in Shanghai.
 
     `call` are the units that its danger calls, STREET among them; empty without danger.
+    `follow_up` says why the ticket may only be a word on an earlier one.
     Deterministic and total for every leaf of the taxonomy; raises PolicyError for any other.
     """
     day = at.astimezone(SHANGHAI).date()
@@ -159,6 +158,7 @@ def decide(
         abstained=abstained,
         call=call,
         by_person=by_person,
+        follow_up=follow_up,
     )
     routing = _decide(asked)
     flags = list(routing.flags)
@@ -179,6 +179,8 @@ def _decide(asked: Question) -> Routing:
         return _manual(asked, GRID_CENTRE, "疑似险情而分类把握不足：由网格中心立即人工判定")
     if asked.priority is Priority.P0:
         return _transfer_emergency(asked, "P0紧急：立即转110、119、120或抢修热线，同时派单")
+    if asked.follow_up is not None and not asked.emergency and not asked.by_person:
+        return _manual(asked, HOTLINE_OFFICE, asked.follow_up)
     if asked.accused_unknown:
         return _manual(asked, GRID_CENTRE, f"被投诉单位“{asked.accused}”不在单位名册，须人工核实")
     if row.disposition is Disposition.MANUAL_DISPATCH:

@@ -24,6 +24,7 @@ from shared.events import (
     Danger,
     Demand,
     Disposition,
+    Heard,
     Location,
     Place,
     Priority,
@@ -83,6 +84,8 @@ class Matter:
     place: Place | None = None
     earlier: tuple[str, ...] = ()
     usual_street: str | None = None
+    refers_to: tuple[str, ...] = ()
+    says_settled: bool = False
 
 
 def matter_of(classification: Classification, fallback: Place | None = None) -> Matter:
@@ -114,6 +117,8 @@ def matter_of_ticket(
         fallback=fallback,
         earlier=ticket.earlier,
         usual_street=ticket.usual_street,
+        refers_to=ticket.refers_to,
+        says_settled=Heard.SETTLED in ticket.heard,
     )
 
 
@@ -147,6 +152,7 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
         at=at,
         call=call,
         by_person=matter.by_person,
+        follow_up=_follow_up(matter),
     )
     called = decided.disposition in CALLED_OUT
     said = dict(flags_said(policy.flag_words, normalised(matter.text)))
@@ -263,6 +269,16 @@ def place_named(
         certainty=Certainty.EXACT if community else Certainty.STREET,
         reasons=(f"人工核定地点：{unit.name}",),
     )
+
+
+def _follow_up(matter: Matter) -> str | None:
+    """Why a ticket may be no new matter but a word on an earlier one."""
+    if matter.says_settled and (matter.refers_to or matter.earlier):
+        about = "、".join(matter.refers_to or matter.earlier)
+        return f"来电人称此前诉求已解决，请核对工单{about}并办结"
+    if matter.refers_to:
+        return f"来电人查询或催办工单{'、'.join(matter.refers_to)}，请告知进展或并入"
+    return None
 
 
 def _splits(demands: Sequence[Demand]) -> str:

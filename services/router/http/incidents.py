@@ -4,7 +4,9 @@ from typing import Annotated, Final
 
 from fastapi import Query
 from pydantic import StringConstraints
+from sqlalchemy.orm import aliased
 from sqlmodel import col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from services.router.domain.cases.records import CaseCommand
 from services.router.domain.cases.states import Command
@@ -25,10 +27,11 @@ from services.router.http.incident_contract import (
     UnmergeBody,
 )
 from services.router.storage.cases import read_cases
-from services.router.storage.tables import IncidentMemberRow, IncidentRow
+from services.router.storage.tables import CaseRow, IncidentMemberRow, IncidentRow
 from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Reader
+from shared.discretion import acts_for, may_know
 from shared.events import Demand
 from shared.metrics import CASE_COMMANDS
 from shared.problems import not_found
@@ -56,7 +59,7 @@ def incidents(
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> IncidentPage:
     """Events, newest first; `cursor` is the number of the last one seen."""
-    query = select(IncidentRow)
+    query = _readable(caller)
     if state is not None:
         query = query.where(IncidentRow.state == state)
     if street is not None:
@@ -76,7 +79,7 @@ def incidents(
 def incident(number: RecordNumber, centre: Router, caller: Caller) -> IncidentView:
     """An event with its cases, those that were taken out of it included."""
     with centre.database.reading() as reader:
-        return _view(reader, number)
+        return _view(reader, number, caller)
 
 
 @router.post("/incidents/{number}/merge")
@@ -85,19 +88,21 @@ def merge(number: RecordNumber, body: MergeBody, centre: Router, caller: Caller)
     """并单: one case is worked for all; each caller is called back all the same."""
     order = MergeOrder(caller.subject, caller.role, body.members, body.lead, body.note)
     with acting(centre, CASE_COMMANDS, Command.MERGE) as work:
+        _visible(work.writer, number, caller)
         merge_incident(work, number, order)
-        return _view(work.writer, number)
+        return _view(work.writer, number, caller)
 
 
 @router.post("/incidents/{number}/dismiss")
-@allow(Role.DISPATCHER)
+@allow(*CENTRE)
 def dismiss(
     number: RecordNumber, body: DismissBody, centre: Router, caller: Caller
 ) -> IncidentView:
     """The cases are no one event; they are not proposed as one again."""
     with acting(centre, CASE_COMMANDS, "dismiss") as work:
-        dismiss_incident(work, number, caller.subject, body.note)
-        return _view(work.writer, number)
+        _visible(work.writer, number, caller)
+        dismiss_incident(work, number, caller.subject, caller.role, body.note)
+        return _view(work.writer, number, caller)
 
 
 @router.post("/cases/{number}/unmerge")
@@ -143,10 +148,24 @@ def _summary(row: IncidentRow) -> IncidentSummary:
     return IncidentSummary.model_validate(row, from_attributes=True)
 
 
-def _view(reader: Reader, number: str) -> IncidentView:
-    row = reader.get(IncidentRow, number)
-    if row is None:
+def _readable(caller: Principal) -> SelectOfScalar[IncidentRow]:
+    """The events that somebody may know of: not those of complaints about themselves."""
+    lead, asker = aliased(CaseRow), acts_for(caller.role, caller.unit)
+    query = select(IncidentRow).join(lead, col(lead.number) == col(IncidentRow.lead))
+    return query.where(col(lead.accused_unit).is_distinct_from(asker)) if asker else query
+
+
+def _visible(reader: Reader, number: str, caller: Principal) -> IncidentRow:
+    """The event. Raises the same 404 for none and for one that is not theirs to know."""
+    query = _readable(caller).where(IncidentRow.number == number)
+    found = reader.execute(query.execution_options(populate_existing=True)).scalars().first()
+    if found is None:
         raise not_found()
+    return found
+
+
+def _view(reader: Reader, number: str, caller: Principal) -> IncidentView:
+    summary = _summary(_visible(reader, number, caller))
     rows = reader.execute(
         select(IncidentMemberRow)
         .where(IncidentMemberRow.incident == number)
@@ -155,6 +174,7 @@ def _view(reader: Reader, number: str) -> IncidentView:
         .execution_options(populate_existing=True)
     ).scalars()
     standing = {member.number: member for member in rows}
+    cases = read_cases(reader, standing)
     members = [
         IncidentMember(
             state=MemberState(standing[case.number].state),
@@ -162,6 +182,9 @@ def _view(reader: Reader, number: str) -> IncidentView:
             ticket=ticket,
             case=case_view(case),
         )
-        for ticket, case in read_cases(reader, standing)
+        for ticket, case in cases
+        if may_know(caller.role, caller.unit, case.accused_unit)
     ]
-    return local_times(IncidentView(**_summary(row).model_dump(), members=members))
+    hidden = len(cases) - len(members)
+    shown = summary.model_copy(update={"count": summary.count - hidden})
+    return local_times(IncidentView(**shown.model_dump(), members=members))

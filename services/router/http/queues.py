@@ -8,13 +8,13 @@ from fastapi import Depends, Path, Query, Request
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
-from services.router.domain.desks import GRID_CENTRE
 from services.router.domain.routing import valid_units
 from services.router.http.centre import Centre, Router
 from services.router.http.contract import QueuePage, UnitView
 from services.router.storage.queues import BadCursor, Page, position, read_queue
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
+from shared.discretion import GRID_CENTRE
 from shared.events import QueueItem
 from shared.problems import Problem, not_found
 from shared.roles import Role

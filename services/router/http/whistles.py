@@ -8,7 +8,6 @@ from fastapi import Query
 from sqlmodel import col, select
 
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.desks import GRID_CENTRE
 from services.router.domain.policy import Unit
 from services.router.domain.refusals import NotAllowed, StaleVersion
 from services.router.domain.whistles.deciding import authorise_whistle
@@ -41,6 +40,7 @@ from services.router.work import Work
 from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Reader
+from shared.discretion import GRID_CENTRE
 from shared.events import Ticket, WhistleState
 from shared.metrics import WHISTLE_COMMANDS
 from shared.problems import Problem, not_found

@@ -83,13 +83,14 @@ class CaseLogRow(SQLModel, table=True):
 
 
 class EarlyUrgeRow(SQLModel, table=True):
-    """A caller asked again before the ticket had a case."""
+    """A caller asked again before the ticket had a case, or with an `outcome` it was ended."""
 
     __tablename__ = "early_urge"
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
     number: str
     note: str
+    outcome: str | None = None
 
 
 class UnitFeedRow(SQLModel, table=True):

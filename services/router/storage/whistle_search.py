@@ -7,13 +7,13 @@ from typing import Final
 from sqlalchemy import ColumnElement, and_, or_, tuple_
 from sqlmodel import col, select
 
-from services.router.domain.desks import GRID_CENTRE
 from services.router.domain.whistles.records import WhistleRecord
 from services.router.storage.clocks import clocks_of
 from services.router.storage.queues import BadCursor
 from services.router.storage.tables import WhistleRow
 from services.router.storage.whistles import record_of
 from shared.database import Reader
+from shared.discretion import GRID_CENTRE
 from shared.events import WhistleState
 from shared.roles import Role
 

@@ -24,10 +24,10 @@ from services.router.domain.cases.rules import CASE_MACHINE
 from services.router.domain.cases.states import COMMAND_NAMES, Command, Flag
 from services.router.domain.cases.waits import settle_waits
 from services.router.domain.clocks import Clock, Step
-from services.router.domain.desks import GRID_CENTRE
 from services.router.domain.machine import Fact
 from services.router.domain.refusals import NotAllowed
 from shared.calendar import Calendar
+from shared.discretion import GRID_CENTRE
 from shared.events import CaseFact
 from shared.roles import Role
 

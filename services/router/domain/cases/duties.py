@@ -13,7 +13,8 @@ from types import MappingProxyType
 
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.cases.states import AT_WORK, DOUBTS, TO_BE_RULED, UNDECIDED, Flag
-from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE, not_accused
+from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, not_accused
+from shared.discretion import GRID_CENTRE, may_know
 from shared.events import CaseState, is_emergency
 from shared.roles import Role
 
@@ -81,9 +82,4 @@ def may_see(case: CaseRecord, unit: str | None) -> bool:
 
 def may_read(case: CaseRecord, role: Role, unit: str | None) -> bool:
     """Whether somebody may look at a case; a dispatcher is the grid centre, accused or not."""
-    return may_see(case, unit) if role is Role.UNIT else is_above(role, case.accused_unit)
-
-
-def is_above(role: Role, accused_unit: str | None) -> bool:
-    """Whether a role is not itself complained about: a dispatcher is the grid centre."""
-    return role is not Role.DISPATCHER or accused_unit != GRID_CENTRE
+    return may_see(case, unit) if role is Role.UNIT else may_know(role, unit, case.accused_unit)

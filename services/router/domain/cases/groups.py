@@ -18,9 +18,10 @@ from services.router.domain.cases.records import (
     Setting,
 )
 from services.router.domain.cases.states import Command, Flag
-from services.router.domain.desks import GRID_CENTRE, not_accused
+from services.router.domain.desks import not_accused
 from services.router.domain.machine import Fact
 from services.router.domain.refusals import InvalidField, LimitExceeded
+from shared.discretion import GRID_CENTRE
 from shared.events import CaseFact, CaseState, ClockKind, Disposition, SplitTicket
 from shared.roles import Role
 from shared.taxonomy import load_taxonomy

@@ -25,10 +25,11 @@ from services.router.domain.cases.records import (
     Terms,
 )
 from services.router.domain.cases.rerouting import dispatched_to
-from services.router.domain.cases.states import UNDECIDED, Flag
-from services.router.domain.desks import GRID_CENTRE, not_accused
+from services.router.domain.cases.states import AT_WORK, UNDECIDED, Flag
+from services.router.domain.desks import not_accused
 from services.router.domain.machine import Fact
 from services.router.domain.refusals import InvalidField, LimitExceeded
+from shared.discretion import GRID_CENTRE
 from shared.events import (
     CaseFact,
     CaseState,
@@ -121,6 +122,13 @@ def redispatch(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outc
     detail = {"from": case.lead_unit or "", "to": lead}
     corrected = (Fact(CaseFact.RECLASSIFIED, command.note, corrections(case, moved)),)
     return moved, (Fact(fact, command.note, detail), *(corrected if corrects else ()))
+
+
+def end(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
+    """A person has ended the ticket in intake; danger that nobody knew of there goes on."""
+    if case.alarms and case.state in AT_WORK:
+        return case, stated(CaseFact.REOPENED, command, {"refused": command.reason_code})
+    return close(case, command, setting)
 
 
 def close(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:

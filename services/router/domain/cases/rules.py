@@ -11,6 +11,7 @@ from services.router.domain.cases.states import (
     AT_WORK,
     COMMAND_NAMES,
     FIELD_NAMES,
+    GROUPED,
     LIVE,
     STATE_NAMES,
     UNDECIDED,
@@ -226,7 +227,15 @@ _RULES: Final[tuple[Rule[CaseState, Command, CaseFact], ...]] = (
             Row((_S.REDIRECTED_OUT,), (_S.MANUAL_DISPATCH,), (_F.MANUAL,)),
         ),
     ),
-    Rule(Command.END, _SYSTEM, ("reason_code",), (Row(LIVE, (_S.CLOSED,), (_F.CLOSED,)),)),
+    Rule(
+        Command.END,
+        _SYSTEM,
+        ("reason_code",),
+        (
+            Row((*UNDECIDED, *ANSWERED, *GROUPED), (_S.CLOSED,), (_F.CLOSED,)),
+            *(Row((state,), (state, _S.CLOSED), (_F.CLOSED, _F.REOPENED)) for state in AT_WORK),
+        ),
+    ),
     Rule(
         Command.ALARM,
         _SYSTEM,

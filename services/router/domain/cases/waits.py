@@ -16,8 +16,9 @@ from services.router.domain.aggregate import cancel_clocks, open_clock, stop_clo
 from services.router.domain.cases.clocks import WAITS, ladder_of, tighten_clocks
 from services.router.domain.cases.records import CaseRecord, Routing, Setting, Terms, Wait
 from services.router.domain.cases.states import DOUBTS, Command, Flag
-from services.router.domain.desks import CITY_HOTLINE, GRID_CENTRE, HOTLINE_OFFICE, not_accused
+from services.router.domain.desks import CITY_HOTLINE, HOTLINE_OFFICE, not_accused
 from shared.calendar import SHANGHAI, Calendar, Limit
+from shared.discretion import GRID_CENTRE
 from shared.events import CaseState, ClockKind, is_emergency
 
 _K = ClockKind

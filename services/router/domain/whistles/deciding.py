@@ -15,7 +15,7 @@ from services.router.domain import clocks
 from services.router.domain.aggregate import change_clocks, replaced, settled
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.clocks import Clock, Ladder, Step
-from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, GRID_CENTRE, not_accused
+from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, not_accused
 from services.router.domain.machine import Fact
 from services.router.domain.refusals import NotAllowed
 from services.router.domain.whistles.clocks import UNIT_CLOCKS, start_clock
@@ -41,6 +41,7 @@ from services.router.domain.whistles.states import (
     WhistleFlag,
 )
 from services.router.domain.whistles.summons import CENTRES, check_summons, units_of
+from shared.discretion import GRID_CENTRE
 from shared.events import ClockKind, WhistleFact, WhistleKind, WhistleState
 from shared.roles import Role
 

@@ -10,11 +10,11 @@ from collections.abc import Iterator, Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
-from services.router.domain.cases.duties import is_above
 from services.router.domain.desks import DESKS
 from services.router.domain.whistles.records import WhistleRecord
 from services.router.domain.whistles.states import WhistleFlag
 from services.router.domain.whistles.summons import centre_for
+from shared.discretion import may_know
 from shared.events import WhistleKind, WhistleState
 from shared.roles import Role
 
@@ -59,7 +59,7 @@ def may_read_whistle(whistle: WhistleRecord, role: Role, unit: str | None) -> bo
     """As `may_read` of a case: a dispatcher is the grid centre, accused or not."""
     if role is Role.UNIT:
         return may_see_whistle(whistle, unit)
-    return is_above(role, whistle.accused_unit)
+    return may_know(role, unit, whistle.accused_unit)
 
 
 def _due(whistle: WhistleRecord) -> Iterator[tuple[str, WhistleDuty]]:

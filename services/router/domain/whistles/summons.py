@@ -6,10 +6,11 @@ from typing import Final
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.cases.states import AT_WORK, STATE_NAMES
 from services.router.domain.dangers import Response
-from services.router.domain.desks import DISCIPLINE, GRID_CENTRE, not_accused
+from services.router.domain.desks import DISCIPLINE, not_accused
 from services.router.domain.policy import STREET
 from services.router.domain.refusals import InvalidField, LimitExceeded, WrongState
 from services.router.domain.whistles.records import CalledUnit, KindTerms, Summons
+from shared.discretion import GRID_CENTRE
 from shared.events import CaseState, Certainty, WhistleKind, is_emergency
 
 CENTRES: Final = (GRID_CENTRE, DISCIPLINE)
