@@ -278,8 +278,8 @@ def _let_openings_end(writer: Writer, numbers: Sequence[str]) -> set[str]:
     """Where a ticket has no case, wait for those who may be opening it just now.
 
     Afterwards its case is there to be urged or ended, or it will be opened by somebody who
-    finds the word that was kept for it. Comes before any case is held, so that nobody waits in a ring.
-    Gives the tickets that these were split into, and those they wait for.
+    finds the word that was kept for it. Comes before any case is held, so that nobody waits
+    in a ring. Gives the tickets that these were split into, and those they wait for.
     """
     details = col(CaseRow.details)
     query = select(CaseRow.number, details["children"], details["merged_into"]).where(

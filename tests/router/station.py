@@ -24,20 +24,25 @@ from services.router.work import working
 from shared.auth import issue_token
 from shared.bus import Received, Record
 from shared.consume import ConsumerLoop
+from shared.dangers import load_dangers
 from shared.database import Database
 from shared.envelope import Message, headers_of, parse
 from shared.events import (
     ABSTAINED,
     CLASSIFICATIONS,
     CLASSIFIED,
+    DANGER_HEARD,
     TICKET_CLOSED,
     TICKET_REOPENED,
     TICKET_URGED,
     TICKETS,
     Channel,
     Classification,
+    Danger,
+    DangerHeard,
     Kind,
     Payload,
+    SaidIn,
     Ticket,
     TicketClosed,
     TicketReopened,
@@ -122,12 +127,28 @@ def reopened(number: str, round: int = 1) -> TicketReopened:
     )
 
 
+def heard(number: str, kind: str, clause: str = "刚才出的事", **fields: Any) -> DangerHeard:
+    """Danger in words that were said later."""
+    danger = Danger(kind=kind, clause=clause)
+    said = DangerHeard(
+        number=number,
+        danger=danger,
+        priority=load_dangers()[kind].priority,
+        said_in=SaidIn.URGE,
+        said_at=datetime.now(UTC),
+        model_version="m1",
+    )
+    return said.model_copy(update=fields)
+
+
 def received(payload: Payload) -> Received:
     """A payload as it comes from the bus."""
     match payload:
         case Classification(ticket=ticket, abstained=abstained):
             topic, number = CLASSIFICATIONS, ticket.number
             type_ = ABSTAINED if abstained else CLASSIFIED
+        case DangerHeard(number=number):
+            topic, type_ = CLASSIFICATIONS, DANGER_HEARD
         case TicketUrged(number=number):
             topic, type_ = TICKETS, TICKET_URGED
         case TicketClosed(number=number):

@@ -69,6 +69,17 @@ class Unit:
 
 
 @dataclass(frozen=True, slots=True)
+class DutyPhone:
+    """A number at which a unit can be rung; `hours` says when, empty for always."""
+
+    unit: str
+    phone: str
+    hours: str
+    valid_from: date | None
+    valid_to: date | None
+
+
+@dataclass(frozen=True, slots=True)
 class Responsibility:
     """Who answers for a leaf from one day to another, and by when.
 
@@ -136,7 +147,17 @@ class Policy:
     boundaries: tuple[Area, ...]
     flag_words: tuple[FlagWord, ...]
     whistles: WhistleKinds
+    duty_phones: tuple[DutyPhone, ...]
     version: str
+
+    def phone(self, unit: str, day: date) -> str | None:
+        """The duty phones of a unit on a day, with their hours; None where none is known."""
+        known = [
+            f"{one.phone}（{one.hours}）" if one.hours else one.phone
+            for one in self.duty_phones
+            if one.unit == unit and holds(one.valid_from, one.valid_to, day)
+        ]
+        return "；".join(known) or None
 
     def responsible(self, leaf: str, day: date, regime: Regime | None = None) -> Responsibility:
         """The row for a leaf on a day: the regime's own where there is one, else the general.

@@ -80,12 +80,13 @@ class RouteAnswer(BaseModel):
 
 
 class UnitView(BaseModel):
-    """A street, department, centre or utility."""
+    """A street, department, centre or utility; `phone` is its duty phone, where it is known."""
 
     slug: str
     name: str
     kind: str
     division_code: str
+    phone: str | None
 
 
 class QueuePage(BaseModel):

@@ -158,7 +158,9 @@ def _readable(caller: Principal) -> SelectOfScalar[IncidentRow]:
 def _visible(reader: Reader, number: str, caller: Principal) -> IncidentRow:
     """The event. Raises the same 404 for none and for one that is not theirs to know."""
     query = _readable(caller).where(IncidentRow.number == number)
-    found = reader.execute(query.execution_options(populate_existing=True)).scalars().first()
+    found: IncidentRow | None = (
+        reader.execute(query.execution_options(populate_existing=True)).scalars().first()
+    )
     if found is None:
         raise not_found()
     return found

@@ -62,9 +62,16 @@ router = api_router(tags=["queues"])
 def units(centre: Router, caller: Caller) -> list[UnitView]:
     """The units that can be responsible today."""
     policy = centre.rules.policy
-    valid = valid_units(policy, datetime.now(SHANGHAI).date())
+    today = datetime.now(SHANGHAI).date()
+    valid = valid_units(policy, today)
     return [
-        UnitView(slug=unit.slug, name=unit.name, kind=unit.kind, division_code=unit.division_code)
+        UnitView(
+            slug=unit.slug,
+            name=unit.name,
+            kind=unit.kind,
+            division_code=unit.division_code,
+            phone=policy.phone(unit.slug, today),
+        )
         for unit in policy.units.values()
         if unit.slug in valid
     ]

@@ -3,11 +3,15 @@
 from collections.abc import Sequence
 from typing import Annotated
 
-from pydantic import BaseModel, Field, StrictBool
+from pydantic import AfterValidator, BaseModel, Field, StrictBool, StringConstraints
 
 from services.router.http.contract import Acting, Approving, LogEntry, Moment
 from shared.bodies import Remark, Spot, Title, UnitSlug
 from shared.events import Ticket, Whistle, WhistleKind
+from shared.text import clean
+
+StaffContact = Annotated[str, StringConstraints(max_length=100), AfterValidator(clean)]
+"""Whom of the staff to ring: names and phones stay, for those who are called need them."""
 
 
 class BlowBody(Acting):
@@ -25,7 +29,7 @@ class BlowBody(Acting):
     done_so_far: Remark = ""
     action: Remark = ""
     basis: Remark = ""
-    contact: Remark = ""
+    contact: StaffContact = ""
     cross_district: StrictBool = False
     in_progress: StrictBool = False
     appointed_at: Moment | None = None

@@ -16,6 +16,7 @@ from services.router.domain.desks import DESKS
 from services.router.domain.policy import STREET, Policy, PolicyError, Responsibility, Unit
 from services.router.policy.boundaries import BOUNDARIES, load_boundaries
 from services.router.policy.dangers import load_responses
+from services.router.policy.duty_phones import load_duty_phones
 from services.router.policy.files import Row, read_table, refuse_duplicates
 from services.router.policy.flag_words import load_flag_words
 from services.router.policy.places import regime_of
@@ -66,6 +67,7 @@ def load_policy(directory: Path) -> Policy:
         boundaries=load_boundaries(directory, streets),
         flag_words=load_flag_words(directory),
         whistles=load_whistle_kinds(directory),
+        duty_phones=load_duty_phones(directory, units),
         version=_version(directory),
     )
 
