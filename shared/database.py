@@ -122,6 +122,11 @@ def as_json(values: Sequence[Any]) -> str:
     return to_json(values).decode()
 
 
+def as_bytea(value: bytes) -> str:
+    """A value of a bytea column inside `as_json`."""
+    return "\\x" + value.hex()
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying the same transaction again may succeed: a lost server, a deadlock.
 

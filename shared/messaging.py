@@ -15,13 +15,20 @@ from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, SQLModel, col, select
 
 from shared.bus import Received, Record
-from shared.database import Reader, Writer
+from shared.database import Reader, Writer, as_json
 from shared.envelope import CURRENT_TRACE, Event
 from shared.events import DEAD_LETTERED, DEADLETTER, DeadLetter
 
 ORIGINAL_CHARACTERS: Final = 200_000
 """How much of a message its dead letter quotes: whatever came in, the letter can be sent."""
 OUTBOX_COLUMNS = ("event_id", "topic", "key", "type", "time", "trace", "payload")
+INSERT_EVENTS: Final = """
+INSERT INTO outbox (event_id, topic, key, type, time, trace, payload)
+SELECT event_id, topic, key, type, time, trace, convert_to(payload, 'UTF8')
+FROM jsonb_to_recordset(%s::jsonb) AS event (event_id uuid, topic text, key text, type text,
+    time timestamptz, trace text, payload text)
+"""
+"""What `emit` does, for a transaction of the driver's own; takes `outbox_rows`."""
 
 
 class OutboxRow(SQLModel, table=True):
@@ -71,21 +78,26 @@ def emit(writer: Writer, events: Iterable[Event]) -> None:
     For one key the caller holds the row that the events speak of, so that a later event
     has a larger id and becomes visible later.
     """
-    current = CURRENT_TRACE.get()
-    rows = [
-        (
-            uuid4(),
-            event.topic,
-            event.key,
-            event.type,
-            event.time,
-            event.trace or current,
-            event.payload.model_dump_json(exclude_none=True).encode(),
-        )
-        for event in events
-    ]
+    rows = list(map(_outbox_row, events))
     if rows:
-        writer.copy("outbox", OUTBOX_COLUMNS, rows)
+        writer.copy("outbox", OUTBOX_COLUMNS, ((*row[:-1], row[-1].encode()) for row in rows))
+
+
+def outbox_rows(events: Iterable[Event]) -> str:
+    """Events as INSERT_EVENTS takes them."""
+    return as_json([dict(zip(OUTBOX_COLUMNS, _outbox_row(event), strict=True)) for event in events])
+
+
+def _outbox_row(event: Event) -> tuple[UUID, str, str, str, datetime, str | None, str]:
+    return (
+        uuid4(),
+        event.topic,
+        event.key,
+        event.type,
+        event.time,
+        event.trace or CURRENT_TRACE.get(),
+        event.payload.model_dump_json(exclude_none=True),
+    )
 
 
 def admit(writer: Writer, consumer: str, ids: Sequence[UUID]) -> set[UUID]:

@@ -1,6 +1,7 @@
 """A submission made ready to be stored: redacted, with the caller's secrets set apart."""
 
 import hashlib
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -14,36 +15,18 @@ from shared.envelope import CURRENT_TRACE, Event
 from shared.events import TICKET_RECEIVED, TICKETS, Heard, Location, Ticket, TicketReceived
 from shared.hearing import Said, listen
 
-TICKET_COLUMNS: Final = (
-    "number",
-    "id",
-    "version",
-    "status",
-    "channel",
-    "kind",
-    "title",
-    "text",
-    "address",
-    "lat",
-    "lon",
-    "accused_unit",
-    "occurred_at",
-    "external_id",
-    "confidential",
-    "received_at",
-    "received_by",
-    "round",
-    "urges",
-    "earlier",
-    "usual_street",
-    "heard",
-    "refers_to",
-)
+Identity = tuple[str, str]
+"""What makes a repetition of a request the same request: whose it is, and a hashed key."""
+ANYBODY: Final = ""
+"""Whose the identity of a channel's own number is: it names one ticket, whoever sends it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A submission ready to be stored: redacted, its secrets apart, its number not yet given."""
+    """A submission ready to be stored: redacted, its secrets apart, its number not yet given.
+
+    `body_hash` is empty where nothing can be repeated.
+    """
 
     id: UUID
     submission: Submission
@@ -56,7 +39,7 @@ class Draft:
     sealed: Sealed | None
     said: Said
     quoted: tuple[str, ...]
-    key: str | None
+    identities: tuple[Identity, ...]
     body_hash: bytes
     trace: str | None
 
@@ -71,19 +54,19 @@ class Draft:
         """The unit complained about: named by the operator, or in the words."""
         return self.submission.accused_unit or self.said.accused
 
-    @property
-    def identity(self) -> tuple[str, str] | None:
-        """What makes a repetition of the request the same request."""
-        return None if self.key is None else (self.subject, self.key)
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """A draft that is being stored: its number, its caller's fingerprint and history."""
+
+    number: str
+    item: Draft
+    caller: bytes | None
+    history: History
 
 
 def draft(submission: Submission, subject: str, key: str | None, now: datetime) -> Draft:
-    """Redact a submission and set its caller apart.
-
-    Without an `Idempotency-Key`, a channel's own `external_id` serves as one, so that a
-    channel that sends twice does not make two tickets. Either is kept as a hash, for
-    another system's id may hold a phone number.
-    """
+    """Redact a submission and set its caller apart."""
     caller = submission.caller or Caller()
     contact = Sealed(name=caller.name, phone=caller.phone)
     words = contact.redact(submission.text)
@@ -94,6 +77,7 @@ def draft(submission: Submission, subject: str, key: str | None, now: datetime) 
             "address": submission.address if address != submission.address else None,
         }
     )
+    identities = _identities(submission, subject, key)
     return Draft(
         id=uuid4(),
         submission=submission,
@@ -106,54 +90,64 @@ def draft(submission: Submission, subject: str, key: str | None, now: datetime) 
         sealed=sealed if sealed != Sealed() else None,
         said=listen(submission.title, submission.text),
         quoted=numbers_quoted(words),
-        key=_identity_key(submission, key),
-        body_hash=hashlib.sha256(submission.model_dump_json().encode()).digest(),
+        identities=identities,
+        body_hash=_hash(submission.model_dump_json()).digest() if identities else b"",
         trace=CURRENT_TRACE.get(),
     )
 
 
-def _identity_key(submission: Submission, key: str | None) -> str | None:
+def _identities(submission: Submission, subject: str, key: str | None) -> tuple[Identity, ...]:
+    """The sender's own `Idempotency-Key`, and the number that a channel has for the ticket.
+
+    Either is kept as a hash, for another system's number may hold a phone's.
+    """
+    found = []
     if key is not None:
-        named = f"key:{key}"
-    elif submission.external_id is not None:
+        found.append((subject, _hash(f"key:{key}").hexdigest()))
+    if submission.external_id is not None:
         named = f"external:{submission.channel}:{submission.external_id}"
-    else:
-        return None
-    return hashlib.sha256(named.encode()).hexdigest()
+        found.append((ANYBODY, _hash(named).hexdigest()))
+    return tuple(found)
 
 
-def ticket_row(number: str, item: Draft, history: History) -> tuple[object, ...]:
-    """The draft as a row of TICKET_COLUMNS."""
+def _hash(words: str) -> "hashlib._Hash":
+    return hashlib.sha256(words.encode())
+
+
+def ticket_row(taken: Taken) -> Mapping[str, object]:
+    """The draft as a row of its table."""
+    item, history = taken.item, taken.history
     asked = item.submission
-    return (
-        number,
-        item.id,
-        1,
-        RECEIVED,
-        asked.channel.value,
-        asked.kind.value,
-        item.title,
-        item.text,
-        item.address,
-        asked.location.lat if asked.location else None,
-        asked.location.lon if asked.location else None,
-        item.accused,
-        asked.occurred_at,
-        item.external_id,
-        item.confidential,
-        item.received_at,
-        item.subject,
-        0,
-        0,
-        list(history.earlier),
-        history.usual_street,
-        list(item.said.heard),
-        list(history.refers_to),
-    )
+    return {
+        "number": taken.number,
+        "id": item.id,
+        "version": 1,
+        "status": RECEIVED,
+        "channel": asked.channel,
+        "kind": asked.kind,
+        "title": item.title,
+        "text": item.text,
+        "address": item.address,
+        "lat": asked.location.lat if asked.location else None,
+        "lon": asked.location.lon if asked.location else None,
+        "accused_unit": item.accused,
+        "occurred_at": asked.occurred_at,
+        "external_id": item.external_id,
+        "confidential": item.confidential,
+        "received_at": item.received_at,
+        "received_by": item.subject,
+        "round": 0,
+        "urges": 0,
+        "earlier": history.earlier,
+        "usual_street": history.usual_street,
+        "heard": item.said.heard,
+        "refers_to": history.refers_to,
+    }
 
 
-def received_event(number: str, item: Draft, history: History) -> Event:
+def received_event(taken: Taken) -> Event:
     """What the bus is told of a new ticket."""
+    number, item, history = taken.number, taken.item, taken.history
     asked = item.submission
     point = asked.location
     ticket = Ticket(

@@ -4,30 +4,29 @@ Tickets of one phone are found by its keyed fingerprint, which never leaves the 
 confidential caller has none, so that their tickets are linked neither from nor to.
 """
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Final
-
-from sqlalchemy import text
-
-from shared.database import Reader
 
 KEPT: Final = 5
 LOOKS_BACK: Final = timedelta(days=90)
 """So many of a caller's last tickets, and none older: proposal, no rule says so."""
 
-RECENT: Final = text("""
+RECENT: Final = """
 SELECT asked.caller, recent.number, recent.street
-FROM unnest(CAST(:callers AS bytea[])) AS asked (caller)
+FROM unnest(%(callers)s::bytea[]) AS asked (caller)
 CROSS JOIN LATERAL (
     SELECT v.number, t.case_view #>> '{place,street}' AS street
     FROM caller_vault v JOIN ticket t USING (number)
-    WHERE v.fingerprint = asked.caller AND t.received_at > :since
-    ORDER BY v.number DESC LIMIT :kept
+    WHERE v.fingerprint = asked.caller AND t.received_at > %(since)s
+    ORDER BY v.number DESC LIMIT %(kept)s
 ) AS recent
 ORDER BY recent.number DESC
-""")
+"""
+"""The last tickets of these fingerprints, newest first, and the street of each."""
+QUOTED: Final = "SELECT number FROM ticket WHERE number = ANY(%(numbers)s)"
+"""Those of these numbers that a ticket has."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,16 +49,11 @@ class History:
     refers_to: tuple[str, ...] = ()
 
 
-def recent_tickets(
-    reader: Reader, callers: Collection[bytes], now: datetime
+def tickets_of(
+    rows: Iterable[tuple[bytes, str, str | None]],
 ) -> Mapping[bytes, tuple[EarlierTicket, ...]]:
-    """The last tickets of these fingerprints, newest first; one query, or none for nobody."""
+    """What RECENT has found, by caller."""
     found: dict[bytes, tuple[EarlierTicket, ...]] = {}
-    if not callers:
-        return found
-    rows = reader.execute(
-        RECENT, {"callers": list(callers), "since": now - LOOKS_BACK, "kept": KEPT}
-    )
     for caller, number, street in rows:
         found[caller] = (*found.get(caller, ()), EarlierTicket(number, street))
     return found
@@ -81,11 +75,3 @@ def histories(
         street = next((ticket.street for ticket in tickets if ticket.street), None)
         yield History(tuple(ticket.number for ticket in tickets), street)
         before[caller] = (EarlierTicket(number, None), *tickets)[:KEPT]
-
-
-def existing(reader: Reader, numbers: Collection[str]) -> frozenset[str]:
-    """Those of these numbers that a ticket has; no query where there are none."""
-    if not numbers:
-        return frozenset()
-    query = text("SELECT number FROM ticket WHERE number = ANY(:numbers)")
-    return frozenset(reader.execute(query, {"numbers": list(numbers)}).scalars())

@@ -5,6 +5,7 @@ from sqlalchemy import text
 from services.intake.api import Desk, router
 from services.intake.group_commit import GroupCommit
 from services.intake.projection import apply
+from services.intake.storing import Store
 from services.intake.vault import Vault
 from shared.consume import Subscription
 from shared.events import CASES, CLASSIFICATIONS, WHISTLES
@@ -13,9 +14,10 @@ from shared.service import Parts, Runtime, Service
 
 
 def build(runtime: Runtime) -> Parts:
-    """Intake's parts; tickets are stored by a thread of their own."""
+    """Intake's parts."""
     vault = Vault(runtime.settings)
-    commit = GroupCommit(runtime.database, vault, runtime.relay, runtime.settings.number_prefix)
+    store = Store(runtime.database.url, vault, runtime.settings.number_prefix)
+    commit = GroupCommit(store, runtime.relay)
 
     def count_tickets() -> None:
         query = "SELECT status, count(*) FROM ticket WHERE status <> 'closed' GROUP BY status"
@@ -31,7 +33,6 @@ def build(runtime: Runtime) -> Parts:
         subscriptions=[
             Subscription("intake.projection", (CLASSIFICATIONS, CASES, WHISTLES), apply)
         ],
-        checks={"group_commit": commit.is_alive},
         measure=count_tickets,
         close=commit.close,
     )

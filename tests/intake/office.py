@@ -1,17 +1,21 @@
 """A running intake as the tests use it: its clients, its database, and what others tell it."""
 
-from collections.abc import Iterator, Mapping
+import asyncio
+from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import psycopg
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from services.intake.drafts import Draft
 from services.intake.projection import apply
 from services.intake.service import INTAKE
+from services.intake.storing import Outcome, Store
+from services.intake.vault import Vault
 from shared.auth import issue_token
 from shared.envelope import Message
 from shared.events import (
@@ -40,6 +44,8 @@ from shared.postgres import database_url, libpq
 from shared.roles import Role
 from shared.service import Running, prepare
 from shared.settings import Settings
+
+Answer = TypeVar("Answer")
 
 NOW = datetime(2026, 11, 23, 1, 0, tzinfo=UTC)
 WORDS = "迎水里3号楼2门501室楼道堆放杂物, 三天没人管"
@@ -75,6 +81,25 @@ class Office:
         assert answer.status_code == 201, answer.text
         number: str = answer.json()["number"]
         return number
+
+    def store(self, *drafts: Draft, vault: Vault | None = None) -> Sequence[Outcome]:
+        """What becomes of drafts that another process stores together."""
+        url = self.running.runtime.database.url
+        store = Store(url, vault or Vault(self.settings), "NK")
+
+        async def once() -> Sequence[Outcome]:
+            return await store.store(drafts)
+
+        try:
+            return asyncio.run(once())
+        finally:
+            store.close()
+
+    def in_loop(self, work: Callable[[], Coroutine[Any, Any, Answer]]) -> Answer:
+        """Work on the event loop that intake runs on."""
+        assert self.client.portal is not None
+        answer: Answer = self.client.portal.call(work)
+        return answer
 
     def rows(self, query: str, **parameters: object) -> list[tuple[Any, ...]]:
         """What the database says."""

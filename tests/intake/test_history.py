@@ -1,7 +1,6 @@
 """The caller's history: the same caller's last tickets, known by the phone alone, as a hint."""
 
 import json
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
@@ -11,13 +10,12 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from psycopg import AsyncConnection
 from pydantic import SecretStr
-from sqlalchemy import event
 
 from services.intake.contract import Accepted, Submission
 from services.intake.drafts import Draft, draft
 from services.intake.history import KEPT, LOOKS_BACK, EarlierTicket, History, histories
-from services.intake.storing import store
 from services.intake.vault import FINGERPRINT_BYTES, Vault, national
 from shared.events import CaseState, Certainty, Place, SplitTicket
 from shared.roles import Role
@@ -41,8 +39,7 @@ def by(phone: str | None, at: datetime = NOW, *, confidential: bool = False) -> 
 
 def taken_in(office: Office, *drafts: Draft) -> list[str]:
     """The numbers of drafts that were stored together."""
-    with office.running.runtime.database.writing() as writer:
-        receipts = store(writer, drafts, Vault(office.settings), "NK")
+    receipts = office.store(*drafts)
     return [receipt.number for receipt in receipts if isinstance(receipt, Accepted)]
 
 
@@ -65,19 +62,18 @@ def found_at(office: Office, number: str, street: str | None, version: int = 1) 
 
 
 @contextmanager
-def statements(office: Office) -> Iterator[list[str]]:
-    """What this thread sends to the database meanwhile, but for COPY."""
+def exchanges() -> Iterator[list[str]]:
+    """What is sent to the database meanwhile on the connection of `Store`."""
     sent: list[str] = []
-    thread = threading.get_ident()
+    ordinary = AsyncConnection.execute
 
-    def note(_: object, __: object, statement: str, *___: object) -> None:
-        if threading.get_ident() == thread:
-            sent.append(statement)
+    async def noted(self: Any, query: Any, *rest: Any, **named: Any) -> Any:
+        sent.append(str(query))
+        return await ordinary(self, query, *rest, **named)
 
-    engine = office.running.runtime.database.engine
-    event.listen(engine, "before_cursor_execute", note)
-    yield sent
-    event.remove(engine, "before_cursor_execute", note)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(AsyncConnection, "execute", noted)
+        yield sent
 
 
 @pytest.mark.parametrize(
@@ -282,7 +278,7 @@ def test_neither_phone_nor_fingerprint_leaves_the_database(office: Office) -> No
 
 def test_a_batch_asks_once_for_all_callers_and_not_at_all_for_nobody(office: Office) -> None:
     def asked(*phones: str | None) -> int:
-        with statements(office) as sent:
+        with exchanges() as sent:
             taken_in(office, *map(by, phones))
         return len(sent)
 
@@ -293,8 +289,7 @@ def test_a_batch_asks_once_for_all_callers_and_not_at_all_for_nobody(office: Off
 
 def test_another_key_loses_the_links_and_nothing_else(office: Office) -> None:
     first, second = taken_in(office, by("13820000013"), by("13820000013"))
-    with office.running.runtime.database.writing() as writer:
-        (receipt,) = store(writer, [by("13820000013")], vault(), "NK")
+    (receipt,) = office.store(by("13820000013"), vault=vault())
     assert isinstance(receipt, Accepted)
     assert history(office, receipt.number) == ([], None)
     assert history(office, second) == ([first], None)

@@ -5,14 +5,12 @@ Its relay does not run, so that the outbox keeps everything the router has said.
 
 import itertools
 import random
-import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 from uuid import uuid4
 
-import uvicorn
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
@@ -306,23 +304,3 @@ def open_station(settings: Settings) -> Iterator[Station]:
     finally:
         running.runtime.bus.close()
         running.runtime.database.close()
-
-
-@contextmanager
-def served(station: Station) -> Iterator[str]:
-    """The router behind a real HTTP server; gives its address."""
-    config = uvicorn.Config(
-        station.running.app, port=0, log_config=None, timeout_graceful_shutdown=1
-    )
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        thread.join(timeout=0.01)
-        assert thread.is_alive()
-    host, port = server.servers[0].sockets[0].getsockname()[:2]
-    try:
-        yield f"http://{host}:{port}"
-    finally:
-        server.should_exit = True
-        thread.join(timeout=10)

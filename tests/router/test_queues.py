@@ -21,9 +21,9 @@ from tests.router.station import (
     Station,
     classified,
     new_number,
-    served,
     words_of,
 )
+from tests.serving import served
 
 MARKET = "other.consumer_market"
 """Goes to market."""
@@ -32,7 +32,7 @@ MARKET = "other.consumer_market"
 @pytest.fixture(scope="module")
 def address(station: Station) -> Iterator[str]:
     """The module's router behind a real HTTP server."""
-    with served(station) as found:
+    with served(station.running.app) as found:
         yield found
 
 
