@@ -33,6 +33,8 @@ CLOCKS: Final = {
     "review": "复核",
     "verify": "核实",
     "call_back": "回访",
+    "ask": "补充信息",
+    "settle": "核定",
 }
 EVENTS: Final = {
     "hotline.ticket.received.v1": "受理",

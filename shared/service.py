@@ -20,6 +20,7 @@ import structlog
 import typer
 import uvicorn
 from fastapi import APIRouter
+from starlette.types import ASGIApp
 
 from shared.auth import Authority
 from shared.bus import Bus, BusUnavailable
@@ -74,7 +75,8 @@ class Parts:
 
     `state` is what its routes work with, found as `app.state.parts`.
     `tasks` run on threads of their own beside the consumers until `Task.stop`; `checks`
-    join the readiness; `measure` refreshes the service's own gauges every few seconds.
+    join the readiness; `measure` refreshes the service's own gauges every few seconds;
+    `shortcut` stands before the routes and may answer for them.
     """
 
     router: APIRouter
@@ -84,6 +86,7 @@ class Parts:
     checks: Mapping[str, Check] = field(default_factory=dict)
     measure: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
+    shortcut: Callable[[ASGIApp], ASGIApp] | None = None
 
 
 @dataclass(frozen=True)
@@ -199,7 +202,13 @@ class Running:
         }
         health = Health(service.name, release(), checks)
         router = self.parts.router if api else APIRouter()
-        self.app = create_app(health, router, self.runtime.authority, title=service.title)
+        self.app = create_app(
+            health,
+            router,
+            self.runtime.authority,
+            title=service.title,
+            shortcut=self.parts.shortcut if api else None,
+        )
         self.app.state.parts = self.parts.state
 
     @contextlib.contextmanager

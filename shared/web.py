@@ -9,7 +9,6 @@ import re
 import time
 import uuid
 from collections.abc import Callable, Coroutine, Mapping, MutableMapping
-from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -59,11 +58,17 @@ def allow(*roles: Role) -> Callable[[Endpoint], Endpoint]:
     return mark
 
 
+def roles_of(endpoint: Callable[..., Any]) -> frozenset[Role]:
+    """The roles that `allow` names for an endpoint. Raises AttributeError where it names none."""
+    roles: frozenset[Role] = getattr(endpoint, "allowed_roles")  # noqa: B009
+    return roles
+
+
 class GuardedRoute(APIRoute):
     """A route that authorises its caller before anything else about the request."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        roles: frozenset[Role] = getattr(self.endpoint, "allowed_roles")  # noqa: B009
+        roles = roles_of(self.endpoint)
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
@@ -162,19 +167,16 @@ def create_app(
     authority: Authority,
     *,
     title: str,
-    lifespan: Callable[[FastAPI], AbstractAsyncContextManager[None]] | None = None,
+    shortcut: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
     """An application of one service with everything all services share."""
-    app = FastAPI(
-        title=title,
-        version=health.version,
-        lifespan=lifespan,
-        redoc_url=None,
-    )
+    app = FastAPI(title=title, version=health.version, redoc_url=None)
     app.state.authority = authority
     problems.install(app)
     app.include_router(router)
     app.include_router(_operations(health))
+    if shortcut is not None:
+        app.add_middleware(shortcut)
     app.add_middleware(Observed, service=health.service)
     return app
 

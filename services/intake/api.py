@@ -11,6 +11,7 @@ from sqlmodel import col, select
 
 from services.intake.changes import Decide, Keep, change_ticket, nothing_else
 from services.intake.contract import (
+    IDEMPOTENCY_KEY,
     Accepted,
     Amendment,
     Answer,
@@ -55,9 +56,7 @@ from shared.roles import Role
 from shared.text import Line
 from shared.web import Caller, RecordNumber, allow, api_router
 
-IdempotencyKey = Annotated[
-    str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,255}$")
-]
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=IDEMPOTENCY_KEY)]
 
 PROTECTED: Final = "来电人要求保密, 或本单位不是主办单位; 此次查询已记录"
 READERS: Final = (Role.OPERATOR, Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
@@ -92,9 +91,14 @@ async def submit(
     idempotency_key: IdempotencyKey = None,
 ) -> Response:
     """Accept a ticket (受理); answered once it is durable."""
-    receipt = await intake.commit.submit(
-        draft(submission, caller.subject, idempotency_key, datetime.now(UTC))
-    )
+    return await take_in(intake, submission, caller, idempotency_key)
+
+
+async def take_in(
+    intake: Desk, submission: Submission, caller: Principal, key: str | None
+) -> Response:
+    """The receipt of a ticket, once it is durable. Raises Problem."""
+    receipt = await intake.commit.submit(draft(submission, caller.subject, key, datetime.now(UTC)))
     return Response(receipt.model_dump_json(), 201, media_type="application/json")
 
 

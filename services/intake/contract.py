@@ -34,6 +34,9 @@ from shared.text import Line, Note, Words
 EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
+IDEMPOTENCY_KEY: Final = r"^[\x21-\x7e]{1,255}$"
+"""What a sender's key for a request looks like."""
+
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()\-]{1,28}[0-9]$")]
 
 

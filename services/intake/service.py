@@ -1,8 +1,11 @@
 """Intake as a service: its routes, what it listens to, and what it measures."""
 
+from functools import partial
+
 from sqlalchemy import text
 
 from services.intake.api import Desk, router
+from services.intake.express import Express
 from services.intake.group_commit import GroupCommit
 from services.intake.projection import apply
 from services.intake.storing import Store
@@ -19,6 +22,8 @@ def build(runtime: Runtime) -> Parts:
     store = Store(runtime.database.url, vault, runtime.settings.number_prefix)
     commit = GroupCommit(store, runtime.relay)
 
+    desk = Desk(runtime.database, commit, vault, runtime.relay)
+
     def count_tickets() -> None:
         query = "SELECT status, count(*) FROM ticket WHERE status <> 'closed' GROUP BY status"
         with runtime.database.reading() as reader:
@@ -29,12 +34,13 @@ def build(runtime: Runtime) -> Parts:
 
     return Parts(
         router=router,
-        state=Desk(runtime.database, commit, vault, runtime.relay),
+        state=desk,
         subscriptions=[
             Subscription("intake.projection", (CLASSIFICATIONS, CASES, WHISTLES), apply)
         ],
         measure=count_tickets,
         close=commit.close,
+        shortcut=partial(Express, authority=runtime.authority, desk=desk),
     )
 
 

@@ -7,11 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo_table import Names, first_deadline, outcome, place, why
+from deploy.demo_table import CLOCKS, DISPOSITIONS, Names, first_deadline, outcome, place, why
 from deploy.demo_tickets import SAMPLES
 from deploy.ports import free_ports
 from deploy.stack import CHECKOUT
-from shared.events import Certainty
+from services.router.domain.cases.clocks import ALL_CLOCKS
+from shared.events import Certainty, Disposition
 
 NOBODY_LISTENS = ("INTAKE_PORT", "CLASSIFIER_PORT", "ROUTER_PORT")
 
@@ -84,6 +85,11 @@ def test_samples_hold_the_calls_that_matter() -> None:
     assert any(sample.adds for sample in SAMPLES)
     assert any(sample.urges for sample in SAMPLES)
     assert any("accused_unit" in sample.fields for sample in SAMPLES)
+
+
+def test_whatever_a_case_may_show_has_a_name() -> None:
+    assert set(CLOCKS) >= set(ALL_CLOCKS)
+    assert set(DISPOSITIONS) >= set(Disposition)
 
 
 def _ticket(**case: object) -> dict[str, object]:

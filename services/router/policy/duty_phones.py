@@ -1,4 +1,4 @@
-"""The register of duty phones (值班电话): whom to ring in a unit. Nobody publishes it: it is empty."""
+"""The register of duty phones (值班电话): whom to ring in a unit. Nobody publishes it."""
 
 import re
 from collections.abc import Collection
