@@ -6,13 +6,14 @@ sentences for the person at the screen. A problem never repeats what was sent.
 
 import re
 from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from typing import Any, Final, get_args
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field
+from pydantic_core.core_schema import ErrorType
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
@@ -37,6 +38,45 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     503: ("unavailable", "服务暂时不可用"),
 }
 """The default slug and title of each status."""
+
+BOUNDS: Final = ("expected", "ge", "gt", "le", "lt", "min_length", "max_length")
+"""What a rule of pydantic tells of itself; nothing else it tells may be repeated."""
+MENDINGS: Final[Mapping[str, str]] = {
+    "missing": "必须填写",
+    "extra_forbidden": "没有这个字段，请删去",
+    "enum": "只能是 {expected} 之一",
+    "literal_error": "只能是 {expected} 之一",
+    "string_type": "要填文字",
+    "string_too_short": "至少 {min_length} 个字",
+    "string_too_long": "最多 {max_length} 个字",
+    "string_unicode": "含有无法显示的字符",
+    "string_pattern_mismatch": "写法不对",
+    "bool_type": "只能是 true 或 false",
+    "int_type": "要填整数",
+    "int_parsing": "要填整数",
+    "int_from_float": "要填整数",
+    "float_type": "要填数字",
+    "finite_number": "要填数字",
+    "greater_than": "要大于 {gt}",
+    "greater_than_equal": "不能小于 {ge}",
+    "less_than": "要小于 {lt}",
+    "less_than_equal": "不能大于 {le}",
+    "timezone_aware": "时间要写明时区，例如 +08:00",
+    "datetime_parsing": "时间要写成 2026-11-23T09:00:00+08:00 的样子",
+    "datetime_from_date_parsing": "时间要写成 2026-11-23T09:00:00+08:00 的样子",
+    "date_parsing": "日期要写成 2026-11-23 的样子",
+    "date_from_datetime_parsing": "日期要写成 2026-11-23 的样子",
+    "list_type": "要填一个列表",
+    "tuple_type": "要填一个列表",
+    "too_short": "至少 {min_length} 项",
+    "too_long": "最多 {max_length} 项",
+    "model_attributes_type": "要填一组字段",
+    "model_type": "要填一组字段",
+    "dict_type": "要填一组字段",
+}
+"""How to mend what breaks a rule."""
+PYDANTICS_OWN: Final = frozenset(get_args(ErrorType))
+"""Rules whose sentences are English and may repeat what was sent."""
 
 FIELD: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_-]{0,40}|[0-9]{1,6}")
 """Names of fields that may be repeated; anything else was made up by the sender."""
@@ -127,12 +167,32 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     errors = error.errors()
     if any(e["type"] == "json_invalid" for e in errors):
         return Problem(400, "正文不是合法的 JSON").response()
-    return Problem(422, "有字段不符合要求", errors=_places(errors)).response()
+    found = _places(errors)
+    first = f"{found[0]['field'].removeprefix('body.')}: {found[0]['message']}"
+    return Problem(422, f"有字段不符合要求。{first}", errors=found).response()
 
 
 def _places(errors: Sequence[Any]) -> list[dict[str, Any]]:
-    """Where each error is and what kind it is: never the value, which may be personal."""
-    return [{"field": ".".join(map(_name, e["loc"])), "rule": e["type"]} for e in errors[:50]]
+    """Where each error is, what kind it is and how to mend it.
+
+    Never the value, which may be personal.
+    """
+    return [
+        {
+            "field": ".".join(map(_name, e["loc"])),
+            "rule": e["type"],
+            "message": _mending(e["type"], e["msg"], e.get("ctx", {})),
+        }
+        for e in errors[:50]
+    ]
+
+
+def _mending(rule: str, said: str, context: Mapping[str, Any]) -> str:
+    """What to change, in Chinese; a rule of our own says it itself."""
+    if rule not in PYDANTICS_OWN:
+        return said
+    ours = {name: str(context[name]).replace(" or ", ", ") for name in BOUNDS if name in context}
+    return MENDINGS.get(rule, "内容或格式不对").format_map(ours)
 
 
 def _name(part: object) -> str:

@@ -4,6 +4,7 @@ import re
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, StringConstraints
+from pydantic_core import PydanticCustomError
 
 _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
@@ -19,7 +20,7 @@ def clean(words: str) -> str:
 
 def _not_blank(words: str) -> str:
     if not words:
-        raise ValueError("blank")
+        raise PydanticCustomError("blank", "不能为空白")
     return words
 
 
@@ -38,6 +39,9 @@ Line = Annotated[
     AfterValidator(_not_blank),
 ]
 """A title, an address, a name: up to 200 characters."""
+
+Told = Annotated[str, StringConstraints(max_length=1000), AfterValidator(clean)]
+"""What a caller says beside the matter, in whatever form: an address, a name, a phone."""
 
 Note = Annotated[str, StringConstraints(max_length=2000), AfterValidator(clean)]
 """An optional remark."""

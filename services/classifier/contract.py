@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from pydantic import BaseModel, Field, model_validator
+from pydantic_core import PydanticCustomError
 
 from shared.bodies import Body, LeafSlug
 from shared.events import Alternative, Category, Demand, Priority
@@ -28,9 +29,9 @@ class ClassifyQuestion(Body):
     @model_validator(mode="after")
     def _one_or_many(self) -> "ClassifyQuestion":
         if (self.text is None) == (self.items is None):
-            raise ValueError("either text or items")
+            raise PydanticCustomError("text_or_items", "text 和 items 填且只填一项")
         if self.items is not None and self.title is not None:
-            raise ValueError("a title goes with its own text")
+            raise PydanticCustomError("title_without_text", "标题要和它的正文一起填")
         return self
 
 

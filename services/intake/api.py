@@ -25,7 +25,7 @@ from services.intake.contract import (
     TicketView,
     Urge,
 )
-from services.intake.drafts import draft
+from services.intake.drafts import doubts, draft
 from services.intake.group_commit import GroupCommit
 from services.intake.search import BadCursor, Criteria, find
 from services.intake.tables import (
@@ -99,6 +99,7 @@ async def take_in(
 ) -> Response:
     """The receipt of a ticket, once it is durable. Raises Problem."""
     receipt = await intake.commit.submit(draft(submission, caller.subject, key, datetime.now(UTC)))
+    receipt = receipt.model_copy(update={"doubts": doubts(submission)})
     return Response(receipt.model_dump_json(), 201, media_type="application/json")
 
 

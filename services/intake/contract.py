@@ -1,7 +1,7 @@
 """What intake's HTTP interface takes and gives."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import (
@@ -13,6 +13,7 @@ from pydantic import (
     StringConstraints,
     model_validator,
 )
+from pydantic_core import PydanticCustomError
 
 from services.intake.ends import Ending
 from services.intake.tickets import SHANGHAI
@@ -29,31 +30,51 @@ from shared.events import (
     Priority,
     Satisfaction,
 )
-from shared.text import Line, Note, Words
+from shared.text import Note, Told, Words, clean
 
 EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+AHEAD: Final = timedelta(days=1)
+"""How far a clock that is set wrong may lie ahead of ours."""
 
 IDEMPOTENCY_KEY: Final = r"^[\x21-\x7e]{1,255}$"
 """What a sender's key for a request looks like."""
 
-Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9][0-9 ()\-]{1,28}[0-9]$")]
-
 
 def _written_as_a_date(moment: object) -> object:
     if not isinstance(moment, str) or moment[4:5] != "-":
-        raise ValueError("an instant is written in ISO 8601")
+        raise PydanticCustomError("not_an_instant", "时间要写成 2026-11-23T09:00:00+08:00 的样子")
     return moment
 
 
 def _of_our_time(moment: datetime) -> datetime:
     if not EARLIEST <= moment <= LATEST:
-        raise ValueError("not of our time")
+        raise PydanticCustomError("not_of_our_time", "年份不对")
+    return moment.astimezone(UTC)
+
+
+def _happened(moment: datetime) -> datetime:
+    if moment > datetime.now(UTC) + AHEAD:
+        raise PydanticCustomError("not_yet", "发生时间不能晚于现在")
     return moment
 
 
+def _written(phone: object) -> object:
+    return str(phone) if type(phone) is int else phone
+
+
+def _or_nothing(said: str | None) -> str | None:
+    return said or None
+
+
 Moment = Annotated[AwareDatetime, BeforeValidator(_written_as_a_date), AfterValidator(_of_our_time)]
-"""An instant as it comes in: ISO 8601 with an offset; a bare number is none."""
+"""An instant as it comes in: ISO 8601 with an offset, a bare number is none; UTC inside."""
+Happened = Annotated[Moment, AfterValidator(_happened)]
+"""An instant that is over, or nearly."""
+Unforced = Annotated[Told | None, AfterValidator(_or_nothing)]
+"""What a caller may say in any form: an empty one is nothing, no form refuses the ticket."""
+Phone = Annotated[Unforced, BeforeValidator(_written)]
+"""A phone as it was said or typed."""
 LocalTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astimezone(SHANGHAI))]
 """An instant as it goes out: with the offset of Asia/Shanghai."""
 
@@ -61,8 +82,8 @@ LocalTime = Annotated[AwareDatetime, AfterValidator(lambda moment: moment.astime
 class Caller(Body):
     """Who calls; `confidential` keeps the contact from every unit."""
 
-    name: Line | None = None
-    phone: Phone | None = None
+    name: Unforced = None
+    phone: Phone = None
     confidential: StrictBool = False
 
 
@@ -72,13 +93,20 @@ class Submission(Body):
     channel: Channel = Channel.HOTLINE
     kind: Kind = Kind.HELP
     text: Words
-    title: Line | None = None
-    address: Line | None = None
+    title: Unforced = None
+    address: Unforced = None
     location: Point | None = None
     caller: Caller | None = None
     accused_unit: UnitSlug | None = None
-    occurred_at: Moment | None = None
-    external_id: Line | None = None
+    occurred_at: Happened | None = None
+    external_id: Unforced = None
+
+
+class Doubt(BaseModel):
+    """What was taken as it came and ought to be asked once more while the caller is there."""
+
+    field: str
+    message: str
 
 
 class Accepted(BaseModel):
@@ -88,6 +116,7 @@ class Accepted(BaseModel):
     id: str
     status: str
     received_at: LocalTime
+    doubts: Sequence[Doubt] = ()
 
 
 class Callback(Body):
@@ -100,7 +129,7 @@ class Callback(Body):
     @model_validator(mode="after")
     def _unreached_is_not_solved(self) -> "Callback":
         if self.solved and self.satisfaction is Satisfaction.UNREACHED:
-            raise ValueError("an unreached caller has not said that it is solved")
+            raise PydanticCustomError("unreached_solved", "没有联系上的人不能算已解决")
         return self
 
 
@@ -126,13 +155,16 @@ class Closing(Body):
 class Amendment(Body):
     """What a caller adds: words, a better address, or both."""
 
-    text: Words | None = None
-    address: Line | None = None
+    text: Annotated[
+        Annotated[str, StringConstraints(max_length=4000), AfterValidator(clean)] | None,
+        AfterValidator(_or_nothing),
+    ] = None
+    address: Unforced = None
 
     @model_validator(mode="after")
     def _says_something(self) -> "Amendment":
         if self.text is None and self.address is None:
-            raise ValueError("text or address")
+            raise PydanticCustomError("nothing_added", "补充内容和地址至少填一项")
         return self
 
 

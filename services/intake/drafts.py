@@ -7,14 +7,16 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID, uuid4
 
-from services.intake.contract import Caller, Submission
+from services.intake.contract import Caller, Doubt, Submission
 from services.intake.history import History
+from services.intake.phones import dialable
 from services.intake.tickets import RECEIVED, numbers_quoted
 from services.intake.vault import Sealed
 from shared.envelope import CURRENT_TRACE, Event
 from shared.events import TICKET_RECEIVED, TICKETS, Heard, Location, Ticket, TicketReceived
 from shared.hearing import Said, listen
 
+NOT_DIALABLE: Final = "电话不像能拨通的号码，已照原样保存，请再核对一遍"
 Identity = tuple[str, str]
 """What makes a repetition of a request the same request: whose it is, and a hashed key."""
 ANYBODY: Final = ""
@@ -93,6 +95,16 @@ def draft(submission: Submission, subject: str, key: str | None, now: datetime) 
         identities=identities,
         body_hash=_hash(submission.model_dump_json()).digest() if identities else b"",
         trace=CURRENT_TRACE.get(),
+    )
+
+
+def doubts(submission: Submission) -> tuple[Doubt, ...]:
+    """What the operator should ask once more: it was taken as it came."""
+    phone = submission.caller and submission.caller.phone
+    if not phone or dialable(phone):
+        return ()
+    return (
+        Doubt(field="caller.phone", message="电话不像能拨通的号码，已照原样保存，请再核对一遍"),
     )
 
 

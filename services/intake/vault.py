@@ -6,7 +6,6 @@ ticket does not open.
 
 import hmac
 import os
-import re
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -15,6 +14,7 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from pydantic import BaseModel, ConfigDict
 
+from services.intake.phones import national
 from shared.redaction import redact
 from shared.secrets import local_secret
 from shared.settings import Settings
@@ -23,14 +23,8 @@ NONCE_BYTES: Final = 12
 VERSION: Final = b"\x01"
 """First byte of a sealed value: which key and layout; a new key gets a new version."""
 FINGERPRINT_BYTES: Final = 16
-HOME_AREA: Final = "022"
-"""Tianjin: the area code of a landline that is given without one."""
 SHORTEST_PHONE: Final = 7
 """Digits; anything shorter is a service number or an extension, and many callers'."""
-
-_ABROAD: Final = re.compile(r"^(?:(?:\+|00)86|86(?=1[3-9][0-9]{9}$))")
-_MOBILE: Final = re.compile(r"0?(1[3-9][0-9]{9})")
-_LOCAL: Final = re.compile("[2-9][0-9]{6,7}")
 
 
 class Sealed(BaseModel):
@@ -92,17 +86,3 @@ class Vault:
             return Sealed.model_validate_json(self._cipher.decrypt(nonce, cipher, number.encode()))
         except (InvalidTag, ValueError) as error:
             raise VaultError(f"the contact of {number} does not open") from error
-
-
-def national(phone: str) -> str:
-    """The digits of a phone as they are dialled from elsewhere in the country.
-
-    A mobile has no prefix, a landline its area code.
-    """
-    written = re.sub("[^+0-9]", "", phone)
-    digits = _ABROAD.sub("", written)
-    if mobile := _MOBILE.fullmatch(digits):
-        return mobile[1]
-    if _LOCAL.fullmatch(digits):
-        return HOME_AREA + digits
-    return digits if digits == written or digits.startswith("0") else f"0{digits}"

@@ -63,7 +63,7 @@ def test_a_receipt_has_a_number_an_id_a_status_and_a_local_time(office: Office) 
     answer = office.post("/tickets", {"text": WORDS})
     assert answer.status_code == 201
     receipt = answer.json()
-    assert list(receipt) == ["number", "id", "status", "received_at"]
+    assert list(receipt) == ["number", "id", "status", "received_at", "doubts"]
     assert re.fullmatch(NUMBER, receipt["number"])
     assert UUID(receipt["id"])
     assert receipt["status"] == "received"

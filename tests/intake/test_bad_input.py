@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -43,12 +44,12 @@ def assert_refused(answer: Any, status: int, slug: str) -> None:
 
 
 NO_TEXT: list[object] = [1, 1.5, True, [MARK], {MARK: MARK}]
-NO_CALLER: list[object] = [MARK, [], {"vip": MARK}, {"name": ""}, {"name": MARK * 41}]
+NO_CALLER: list[object] = [MARK, [], {"vip": MARK}, {"name": 7}, {"name": MARK * 201}]
 BAD_FIELDS: list[tuple[str, object]] = [
     *[("text", bad) for bad in ("", " \n\u3000", "\x00\x1b", "\u200b", f"{MARK}" * 1000, None)],
     *[("text", bad) for bad in NO_TEXT],
-    *[("title", bad) for bad in ("", MARK * 41, 7, [MARK])],
-    *[("address", bad) for bad in ("\x07", MARK * 41, False)],
+    *[("title", bad) for bad in (MARK * 201, 7, [MARK])],
+    *[("address", bad) for bad in (MARK * 201, False)],
     *[("kind", bad) for bad in (MARK, "", None, 1, "HELP", ["help"])],
     *[("channel", bad) for bad in (MARK, "phone", None, [MARK])],
     *[("location", bad) for bad in (MARK, [39.1, 117.1], {}, {"lat": 39.1}, 1)],
@@ -56,16 +57,14 @@ BAD_FIELDS: list[tuple[str, object]] = [
     *[("location", {"lat": 39.1, "lon": bad}) for bad in (181, -181, MARK, [117.1])],
     ("location", {"lat": 39.1, "lon": 117.1, "alt": MARK}),
     *[("caller", bad) for bad in NO_CALLER],
-    *[
-        ("caller", {"phone": bad})
-        for bad in (MARK, "", 13820001234, "1", "138\n2000", "+", "1" * 40)
-    ],
+    *[("caller", {"phone": bad}) for bad in ([MARK], {MARK: 1}, True, MARK * 201)],
     *[("caller", {"confidential": bad}) for bad in ("true", 1, 0, None, MARK)],
     *[("accused_unit", bad) for bad in ("", "Housing", f"{MARK} x", "a" * 42, "a\n", 1)],
     *[("occurred_at", bad) for bad in ("2026-11-20T08:00:00", "2026-11-20", MARK, "", True)],
     *[("occurred_at", bad) for bad in (1795420800, "1795420800", "2026-13-01T00:00:00Z")],
     *[("occurred_at", bad) for bad in ("0001-01-01T00:00:00+08:00", "9999-12-31T23:59:59-08:00")],
-    *[("external_id", bad) for bad in ("", "\x00", MARK * 41, 5)],
+    ("occurred_at", f"{datetime.now(UTC).year + 1}-12-31T10:00:00+08:00"),
+    *[("external_id", bad) for bad in (MARK * 201, 5)],
     *[(unknown, MARK) for unknown in ("Text", "number", "status", "received_at", f"{MARK} 138")],
 ]
 

@@ -16,7 +16,8 @@ from pydantic import SecretStr
 from services.intake.contract import Accepted, Submission
 from services.intake.drafts import Draft, draft
 from services.intake.history import KEPT, LOOKS_BACK, EarlierTicket, History, histories
-from services.intake.vault import FINGERPRINT_BYTES, Vault, national
+from services.intake.phones import national
+from services.intake.vault import FINGERPRINT_BYTES, Vault
 from shared.events import CaseState, Certainty, Place, SplitTicket
 from shared.roles import Role
 from shared.settings import Settings

@@ -158,10 +158,11 @@ def test_a_problem_names_the_field_and_the_rule(
     answer = client.post("/api/notes", json={"count": "x", "电话": 1}, headers=operator)
     body = assert_problem(answer, 422, "invalid")
     assert body["errors"] == [
-        {"field": "body.words", "rule": "missing"},
-        {"field": "body.count", "rule": "int_parsing"},
-        {"field": "body.?", "rule": "extra_forbidden"},
+        {"field": "body.words", "rule": "missing", "message": "必须填写"},
+        {"field": "body.count", "rule": "int_parsing", "message": "要填整数"},
+        {"field": "body.?", "rule": "extra_forbidden", "message": "没有这个字段，请删去"},
     ]
+    assert body["detail"] == "有字段不符合要求。words: 必须填写"
 
 
 def test_a_body_that_is_not_declared_as_json_is_not_read(

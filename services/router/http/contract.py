@@ -12,6 +12,7 @@ from pydantic import (
     StrictBool,
     StringConstraints,
 )
+from pydantic_core import PydanticCustomError
 
 from shared.bodies import Body, LeafSlug, Point, Remark, Spot, Title, UnitSlug, Version
 from shared.events import (
@@ -34,7 +35,7 @@ LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 def _of_our_time(moment: datetime) -> datetime:
     if not EARLIEST <= moment <= LATEST:
-        raise ValueError("not of our time")
+        raise PydanticCustomError("not_of_our_time", "年份不对")
     return moment
 
 
