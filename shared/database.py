@@ -6,7 +6,8 @@ block raises.
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextvars import ContextVar
 from pathlib import Path
 from typing import Any, TypeVar, cast
 
@@ -72,6 +73,10 @@ class Writer(Reader):
                 sink.write_row(row)
 
 
+FIRST: ContextVar[Callable[[Writer], None] | None] = ContextVar("first", default=None)
+"""What a transaction of this context that may change rows does before anything else."""
+
+
 class Database:
     """One service's database: hands out readers and writers."""
 
@@ -98,7 +103,10 @@ class Database:
     def writing(self) -> Iterator[Writer]:
         """A transaction: committed at the end of the block, rolled back if it raises."""
         with Session(self.engine, expire_on_commit=False) as session, session.begin():
-            yield Writer(session)
+            writer = Writer(session)
+            if (first := FIRST.get()) is not None:
+                first(writer)
+            yield writer
 
     def answers(self) -> bool:
         """Whether the database can be reached and still takes writes (a full disk does not)."""

@@ -42,6 +42,7 @@ from shared.metrics import (
 )
 from shared.postgres import database_url, ensure_database
 from shared.relay import Relay
+from shared.repeats import KEPT_DAYS, Repeats, forget_requests
 from shared.settings import Settings, load_settings
 from shared.web import Check, Health, create_app
 
@@ -207,6 +208,7 @@ class Running:
             router,
             self.runtime.authority,
             title=service.title,
+            repeats=Repeats(database),
             shortcut=self.parts.shortcut if api else None,
         )
         self.app.state.parts = self.parts.state
@@ -254,8 +256,10 @@ class Running:
 
     def _keep_house(self) -> bool:
         before = datetime.now(UTC) - timedelta(days=INBOX_DAYS)
+        unrepeated = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
         with self.runtime.database.writing() as writer:
             prune_inbox(writer, before)
+            forget_requests(writer, unrepeated)
         if isinstance(self.runtime.bus, EmbeddedBus):
             self.runtime.bus.prune(BUS_RETENTION_DAYS)
         return False

@@ -8,7 +8,7 @@ from an error about it.
 import re
 import time
 import uuid
-from collections.abc import Callable, Coroutine, Mapping, MutableMapping
+from collections.abc import Callable, Mapping, MutableMapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
@@ -30,6 +30,7 @@ from shared.calendar import SHANGHAI
 from shared.envelope import CURRENT_TRACE, new_trace
 from shared.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from shared.problems import Problem, not_found
+from shared.repeats import Handle, Repeats, idempotency_key, names_its_requests, once
 from shared.roles import Role
 
 MAX_BODY_BYTES: Final = 1_000_000
@@ -65,10 +66,22 @@ def roles_of(endpoint: Callable[..., Any]) -> frozenset[Role]:
 
 
 class GuardedRoute(APIRoute):
-    """A route that authorises its caller before anything else about the request."""
+    """A route that authorises its caller before anything else about the request.
 
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    A POST under an `Idempotency-Key` is carried out once.
+    """
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **options: Any) -> None:
+        if "POST" in options.get("methods", ()) and not names_its_requests(endpoint):
+            options["dependencies"] = [
+                *(options.get("dependencies") or ()),
+                Depends(idempotency_key),
+            ]
+        super().__init__(path, endpoint, **options)
+
+    def get_route_handler(self) -> Handle:
         roles = roles_of(self.endpoint)
+        repeatable = "POST" in (self.methods or ()) and not names_its_requests(self.endpoint)
         handle = super().get_route_handler()
 
         async def guarded(request: Request) -> Response:
@@ -80,7 +93,12 @@ class GuardedRoute(APIRoute):
             if caller.role not in roles:
                 raise Problem(403, "您的身份不能进行此操作")
             request.state.caller = caller
-            return await handle(Request(request.scope, _bounded(request.receive)))
+            asked = Request(request.scope, _bounded(request.receive))
+            key = asked.headers.get("idempotency-key")
+            repeats: Repeats | None = request.app.state.repeats
+            if key is None or repeats is None or not repeatable:
+                return await handle(asked)
+            return await once(asked, caller, key, repeats, handle)
 
         return guarded
 
@@ -167,11 +185,13 @@ def create_app(
     authority: Authority,
     *,
     title: str,
+    repeats: Repeats | None = None,
     shortcut: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
     """An application of one service with everything all services share."""
     app = FastAPI(title=title, version=health.version, redoc_url=None)
     app.state.authority = authority
+    app.state.repeats = repeats
     problems.install(app)
     app.include_router(router)
     app.include_router(_operations(health))

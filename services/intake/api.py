@@ -11,7 +11,6 @@ from sqlmodel import col, select
 
 from services.intake.changes import Decide, Keep, change_ticket, nothing_else
 from services.intake.contract import (
-    IDEMPOTENCY_KEY,
     Accepted,
     Amendment,
     Answer,
@@ -52,6 +51,7 @@ from shared.discretion import acts_for, may_know
 from shared.metrics import CALLBACKS, CALLER_READS
 from shared.problems import Problem, not_found
 from shared.relay import Relay
+from shared.repeats import IDEMPOTENCY_KEY
 from shared.roles import Role
 from shared.text import Line
 from shared.web import Caller, RecordNumber, allow, api_router

@@ -9,6 +9,7 @@ from pydantic import (
     AwareDatetime,
     BaseModel,
     BeforeValidator,
+    ConfigDict,
     StrictBool,
     StringConstraints,
     model_validator,
@@ -36,9 +37,6 @@ EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=1)
 """How far a clock that is set wrong may lie ahead of ours."""
-
-IDEMPOTENCY_KEY: Final = r"^[\x21-\x7e]{1,255}$"
-"""What a sender's key for a request looks like."""
 
 
 def _written_as_a_date(moment: object) -> object:
@@ -154,6 +152,15 @@ class Closing(Body):
 
 class Amendment(Body):
     """What a caller adds: words, a better address, or both."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "anyOf": [
+                {"required": [name], "properties": {name: {"type": "string", "minLength": 1}}}
+                for name in ("text", "address")
+            ]
+        }
+    )
 
     text: Annotated[
         Annotated[str, StringConstraints(max_length=4000), AfterValidator(clean)] | None,

@@ -15,9 +15,10 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.intake.api import Desk, router, submit, take_in
-from services.intake.contract import IDEMPOTENCY_KEY, Submission
+from services.intake.contract import Submission
 from shared.auth import Authority, Principal
 from shared.problems import Problem
+from shared.repeats import IDEMPOTENCY_KEY
 from shared.web import MAX_BODY_BYTES, roles_of
 
 ROUTE: Final = next(
