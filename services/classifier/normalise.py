@@ -102,12 +102,18 @@ def clean(text: str) -> str:
         text = unicodedata.normalize("NFKC", text)
     text = text[:MAX_CHARACTERS]
     text = _REPEATS.sub(r"\1\1", _SPACES.sub(" ", _INVISIBLE.sub(" ", text)))
+    text = _in_standard_words(text)
     for letter, pattern, meant in IN_CONTEXT:
         if letter in text:
             text = pattern.sub(meant, text)
+    text = _in_standard_words(text)
+    return _REPEATS.sub(r"\1\1", text).strip()
+
+
+def _in_standard_words(text: str) -> str:
     for heard, meant in DIALECT:
         text = text.replace(heard, meant)
-    return _REPEATS.sub(r"\1\1", text).strip()
+    return text
 
 
 def fold(cleaned: str) -> str:

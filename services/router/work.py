@@ -242,7 +242,7 @@ class Work:
         sounding = self._sounding([held.record.incident for held, _ in proposals])
         for held, summons in proposals:
             known = sounding[held.record.incident or ""]
-            scene = self._scene(held, summons)
+            scene = self._scene(held, summons, self.now)
             near = any(same_danger(scene, other, near) for other, near in known)
             if not near and self._proposed(held, summons):
                 known.append((scene, STORM))
@@ -259,9 +259,9 @@ class Work:
     def _told(self) -> Sequence[HeldCase]:
         return [held for held in self._cases if held.told]
 
-    def _scene(self, held: HeldCase, summons: Summons) -> Scene:
+    def _scene(self, held: HeldCase, summons: Summons, blown_at: datetime) -> Scene:
         said = wording(self.rules.policy.gazetteer, held.ticket.text, held.ticket.address)
-        return Scene(frozenset(summons.dangers), said, self.now)
+        return Scene(frozenset(summons.dangers), said, blown_at)
 
     def _sounding(
         self, incidents: Sequence[str | None]
@@ -288,7 +288,7 @@ class Work:
             incident = held.record.incident
             if incident in named and held.stored is not None and held.stored.incident != incident:
                 found[incident] += [
-                    (self._scene(held, w.record.summons), STORM)
+                    (self._scene(held, w.record.summons, w.record.blown_at), STORM)
                     for w in held.whistles.values()
                     if w.record.summons.kind is WhistleKind.EMERGENCY and not w.record.ended
                 ]

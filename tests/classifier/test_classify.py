@@ -68,7 +68,7 @@ WORKED_CASES: list[tuple[str, set[str], str | None]] = [
         None,
     ),
     ("（无声）……（无声）", {"other.invalid_abusive"}, None),
-    ("向阳楼街道这边儿，小区停水一天了！", {"other.utility_supply"}, None),
+    ("向阳楼街道这边儿，小区停水一天了！", {"other.water_supply"}, None),
 ]
 
 
@@ -99,7 +99,7 @@ SPLIT: list[tuple[str, list[str]]] = [
     ),
     (
         "暖气一直不热，室温只有十五度；还有一个事，楼下烧烤店半夜油烟呛得睡不着。",
-        ["other.utility_supply", "grid.env_nuisance"],
+        ["other.gas_heat_supply", "grid.env_nuisance"],
     ),
     (
         "我爸的高龄津贴三个月没到账，再一个我们院里加装电梯一楼不同意，卡了一年。",
@@ -119,7 +119,7 @@ SPLIT: list[tuple[str, list[str]]] = [
     ),
     (
         "健身房关门不退我的年卡钱，另一件事是我家停水两天了没人抢修。",
-        ["other.consumer_market", "other.utility_supply"],
+        ["other.consumer_market", "other.water_supply"],
     ),
     (
         "业委会三年不公布公共收益，再就是楼顶漏雨漏到我家卧室了。",

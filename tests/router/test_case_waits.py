@@ -100,9 +100,10 @@ def test_a_wait_keeps_the_policy_it_was_set_under() -> None:
     assert (waiting(case).policy_version, case.policy_version) == ("p2", "p1")
 
 
-def test_a_case_that_awaits_information_waits_for_nobody_but_its_citizen() -> None:
+def test_a_case_that_awaits_information_waits_for_whoever_asks_its_citizen() -> None:
     asked = opened(replace(ROUTING, disposition=Disposition.AWAITING_INFO)).record
-    assert running(asked) == {ClockKind.RESOLVE}
+    assert running(asked) == {ClockKind.ASK, ClockKind.RESOLVE}
+    assert (waiting(asked).owner, waiting(asked).due_at) == (GRID_CENTRE, at("2026-11-24T17:30"))
 
 
 @pytest.mark.parametrize(
@@ -281,7 +282,7 @@ def test_a_review_lies_within_the_longest_suspension() -> None:
 
 
 def test_every_wait_has_its_task_and_every_task_its_wait() -> None:
-    assert set(WAIT_OF.values()) == set(DONE_BY)
+    assert {*WAIT_OF.values(), ClockKind.SETTLE} == set(DONE_BY)
 
 
 def test_the_router_decides_under_every_wait_of_its_policy() -> None:
@@ -309,6 +310,9 @@ def test_the_policy_has_a_limit_for_every_wait() -> None:
         "verify": "1wd",
         "verify_emergency": "4h",
         "call_back": "1wd",
+        "ask": "1wd",
+        "settle": "4wh",
+        "settle_danger": "15min",
     }
 
 

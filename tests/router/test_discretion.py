@@ -75,7 +75,7 @@ def test_what_a_protected_caller_adds_is_masked_in_the_log_that_units_read(
     assert last_note(Role.DISPATCHER, None) == CALLER
 
 
-def test_what_a_protected_caller_adds_is_masked_on_the_case_that_is_worked_for_them(
+def test_what_a_caller_adds_is_not_passed_on_to_the_case_that_is_worked_for_them(
     empty_station: Station,
 ) -> None:
     station = empty_station
@@ -86,7 +86,7 @@ def test_what_a_protected_caller_adds_is_masked_on_the_case_that_is_worked_for_t
     station.hear(urged(protected.ticket.number, CALLER))
     case = station.get(f"/cases/{lead.ticket.number}").json()
     assert (case["case"]["state"], case["ticket"]["confidential"]) == ("dispatched", False)
-    assert case["log"][-1]["note"] == SEEN
+    assert (case["log"][-1]["fact"], case["log"][-1]["note"]) == ("urged", "")
 
 
 def test_what_a_unit_writes_is_shown_as_it_is(station: Station) -> None:

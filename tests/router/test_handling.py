@@ -266,11 +266,17 @@ def test_the_callers_word_opens_a_second_handling_by_the_same_unit(station: Stat
     assert len(station.rows(rounds, n=number)) == 3
 
 
-@pytest.mark.parametrize("word", [closed, reopened])
-def test_an_unknown_case_is_refused_loudly(station: Station, word: object) -> None:
+def test_a_word_that_ends_a_ticket_waits_for_its_case(station: Station) -> None:
     number = new_number()
-    assert callable(word)
-    station.hear(word(number))
+    station.hear(closed(number))
+    assert station.rows("SELECT 1 FROM dead_letter WHERE key = :n", n=number) == []
+    station.hear(classified(number, address=None))
+    assert station.state(number) == "closed"
+
+
+def test_an_unknown_case_is_refused_loudly(station: Station) -> None:
+    number = new_number()
+    station.hear(reopened(number))
     parked = "SELECT reason, error, attempts FROM dead_letter WHERE key = :n"
     assert station.rows(parked, n=number) == [("handler_failed", "UnknownCase", 3)]
     assert station.said(number) == [("hotline.deadletter", "hotline.deadletter.parked.v1")]

@@ -72,7 +72,8 @@ def test_the_redirected_and_the_invalid_are_said_by_the_table() -> None:
     redirected = POLICY.responsible("other.non_jurisdiction", day)
     assert redirected.disposition is Disposition.REDIRECT_OUT
     invalid = POLICY.responsible("other.invalid_abusive", day)
-    assert (invalid.disposition, invalid.limits) == (Disposition.MANUAL_DISPATCH, ())
+    assert invalid.disposition is Disposition.MANUAL_DISPATCH
+    assert ClockKind.RESOLVE in dict(invalid.limits)
 
 
 def test_an_unknown_leaf_is_a_policy_error() -> None:
@@ -111,7 +112,7 @@ def test_a_change_of_responsibility_holds_from_its_first_day(directory: Path) ->
         ("2026-12-31", "2026-12-31", "", "重叠"),
         ("2026-12-31", "2026-06-01", "", "重叠"),
         ("", "2027-01-01", "", "重叠"),
-        ("2026-12-31", "2027-01-01", "2027-12-31", "之后没有责任单位"),
+        ("2026-12-31", "2027-01-01", "2027-12-31", "之后没有规定"),
         ("2026-12-31", "2028-01-01", "2027-12-31", "晚于"),
         ("2026-13-01", "2027-01-01", "", "YYYY-MM-DD"),
         ("2026-12-31", "", "", "重叠"),
@@ -134,7 +135,7 @@ def test_a_gap_or_an_overlap_of_validity_is_refused(
 
 def test_a_leaf_that_starts_late_or_is_missing_is_refused(directory: Path) -> None:
     edit(directory, "responsibility.csv", LINE, f"{LINE[:-2]}2026-01-01,,")
-    assert "之前没有责任单位" in fault(directory).reason
+    assert "之前没有规定" in fault(directory).reason
     content = (POLICY_DIRECTORY / "responsibility.csv").read_text(encoding="utf-8")
     kept = [line for line in content.splitlines() if "property_service" not in line]
     (directory / "responsibility.csv").write_text("\n".join(kept), encoding="utf-8")
@@ -178,7 +179,7 @@ def test_a_regime_has_its_own_gaps_and_overlaps(
         line = append(
             directory,
             "responsibility.csv",
-            f"grid.greening,managed,dispatch,street,,yes,yes,1wd,,,{validity},x",
+            f"grid.greening,managed,dispatch,street,,yes,yes,1wd,,5wd,{validity},x",
         )
     error = fault(directory)
     assert (error.line, reason in error.reason) == (line, True), error.sentence

@@ -59,6 +59,8 @@ def route(
     *,
     accused: str | None = None,
     abstained: bool = False,
+    call: tuple[str, ...] = (),
+    by_person: bool = False,
 ) -> Routing:
     return decide(
         POLICY,
@@ -68,6 +70,8 @@ def route(
         accused_unit=accused,
         abstained=abstained,
         at=AT,
+        call=call,
+        by_person=by_person,
     )
 
 
@@ -146,7 +150,7 @@ SCENARIOS = [
     (
         "S12",
         "向阳楼街道这边儿，小区停水一天了！",
-        ("other.utility_supply", Priority.P2),
+        ("other.water_supply", Priority.P2),
         (REDIRECT, None, "city-hotline"),
     ),
 ]
@@ -191,7 +195,7 @@ RULES = [
     ("elderly.visit_rescue", Priority.P1, STEM, DISPATCH, "wangdingdi"),
     ("grid.road_facility", Priority.P1, ELSEWHERE, TRANSFER, "city-hotline"),
     ("grid.road_facility", Priority.P1, MOVED, MANUAL, "grid-centre"),
-    ("other.non_jurisdiction", Priority.P1, NOWHERE, TRANSFER, "city-hotline"),
+    ("other.non_jurisdiction", Priority.P1, NOWHERE, MANUAL, "grid-centre"),
     ("grid.street_lighting", Priority.P3, NOWHERE, WAIT, "hotline-office"),
     ("grid.street_lighting", Priority.P3, EITHER, WAIT, "hotline-office"),
     ("grid.street_lighting", Priority.P3, NAMED, MANUAL, "grid-centre"),
@@ -204,7 +208,9 @@ RULES = [
     ("other.suggestion_praise", Priority.P4, NOWHERE, DISPATCH, "hotline-office"),
     ("other.social_security_employment", Priority.P3, NOWHERE, DISPATCH, "human-resources"),
     ("other.staff_conduct", Priority.P3, NOWHERE, DISPATCH, "discipline"),
-    ("other.non_jurisdiction", Priority.P3, HERE, REDIRECT, "city-hotline"),
+    ("other.non_jurisdiction", Priority.P3, HERE, MANUAL, "grid-centre"),
+    ("other.non_jurisdiction", Priority.P3, NOWHERE, MANUAL, "grid-centre"),
+    ("other.non_jurisdiction", Priority.P3, ELSEWHERE, REDIRECT, "city-hotline"),
     ("other.invalid_abusive", Priority.P5, HERE, MANUAL, "hotline-office"),
 ]
 
@@ -222,8 +228,8 @@ def test_a_rule(
     [
         ("grid.road_facility", Priority.P1, HERE, "15min", CalendarName.ALWAYS),
         ("grid.road_facility", Priority.P3, HERE, "1wd", CalendarName.WORKING),
-        ("other.utility_supply", Priority.P2, HERE, "30min", CalendarName.ALWAYS),
-        ("other.utility_supply", Priority.P1, HERE, "15min", CalendarName.ALWAYS),
+        ("other.water_supply", Priority.P2, HERE, "30min", CalendarName.ALWAYS),
+        ("other.water_supply", Priority.P1, HERE, "15min", CalendarName.ALWAYS),
         ("safety.gas_leak", Priority.P2, HERE, "30min", CalendarName.ALWAYS),
         ("safety.fire_hazard", Priority.P2, HERE, "15min", CalendarName.ALWAYS),
         ("grid.street_order", Priority.P3, ELSEWHERE, "30min", CalendarName.ALWAYS),
@@ -237,17 +243,47 @@ def test_acceptance_follows_the_danger_then_the_table(
     assert accept(route(leaf, priority, place)) == (within, calendar)
 
 
-def test_an_invalid_call_has_no_clock() -> None:
-    assert route("other.invalid_abusive", Priority.P5, NOWHERE).limits == ()
+def test_an_invalid_call_waits_no_longer_than_others() -> None:
+    routing = route("other.invalid_abusive", Priority.P5, NOWHERE)
+    assert accept(routing) == ("1wd", CalendarName.WORKING)
+
+
+@pytest.mark.parametrize(
+    ("place", "disposition", "lead"),
+    [
+        (NOWHERE, REDIRECT, "city-hotline"),
+        (NAMED, REDIRECT, "city-hotline"),
+        (HERE, MANUAL, "grid-centre"),
+        (STEM, MANUAL, "grid-centre"),
+        (MOVED, MANUAL, "grid-centre"),
+    ],
+)
+def test_what_a_person_calls_not_ours_is_redirected_only_where_no_place_of_ours_is_known(
+    place: Place, disposition: Disposition, lead: str
+) -> None:
+    routing = route("other.non_jurisdiction", place=place, by_person=True)
+    assert (routing.disposition, routing.lead_unit) == (disposition, lead)
 
 
 @pytest.mark.parametrize("leaf", LEAVES)
-def test_an_unsure_leaf_goes_to_a_person_unless_it_is_an_emergency(leaf: str) -> None:
+def test_an_unsure_leaf_goes_to_a_person_unless_a_danger_was_heard(leaf: str) -> None:
     routing = route(leaf, Priority.P3, abstained=True)
     assert (routing.disposition, routing.lead_unit) == (MANUAL, "hotline-office")
-    assert route(leaf, Priority.P0, abstained=True).disposition is TRANSFER
-    sure = route(leaf, Priority.P1, abstained=False)
-    assert route(leaf, Priority.P1, abstained=True).disposition is sure.disposition
+    for priority in (Priority.P0, Priority.P1):
+        heard = route(leaf, priority, abstained=True, call=("fire",))
+        sure = route(leaf, priority, call=("fire",))
+        assert (heard.disposition, heard.lead_unit) == (sure.disposition, sure.lead_unit)
+
+
+@pytest.mark.parametrize("leaf", LEAVES)
+@pytest.mark.parametrize("priority", [Priority.P0, Priority.P1])
+def test_a_guess_of_danger_calls_nobody_and_is_decided_in_the_time_of_an_emergency(
+    leaf: str, priority: Priority
+) -> None:
+    routing = route(leaf, priority, abstained=True)
+    assert (routing.disposition, routing.lead_unit) == (MANUAL, "grid-centre")
+    assert routing.assist_units == ()
+    assert accept(routing) == ("15min", CalendarName.ALWAYS)
 
 
 ACCUSED = [
@@ -264,7 +300,7 @@ ACCUSED = [
     ("grid.road_facility", Priority.P1, HERE, "urban-management", MANUAL, "grid-centre"),
     ("grid.street_order", Priority.P3, ELSEWHERE, "city-hotline", MANUAL, "hotline-office"),
     ("safety.gas_leak", Priority.P0, ELSEWHERE, "city-hotline", TRANSFER, "hotline-office"),
-    ("grid.street_order", Priority.P3, MOVED, "grid-centre", MANUAL, "hotline-office"),
+    ("grid.street_order", Priority.P3, MOVED, "grid-centre", MANUAL, "discipline"),
     ("grid.street_lighting", Priority.P3, NOWHERE, "hotline-office", WAIT, "grid-centre"),
     ("other.invalid_abusive", Priority.P5, HERE, "hotline-office", MANUAL, "grid-centre"),
 ]
@@ -457,10 +493,10 @@ def test_what_always_holds(
     assert routing.reasons
     assert len(dict(routing.limits)) == len(routing.limits)
     if priority is Priority.P0:
-        assert routing.disposition is TRANSFER
+        assert routing.disposition is (MANUAL if abstained else TRANSFER)
     if is_emergency(priority):
         assert routing.disposition not in (WAIT, REDIRECT)
         assert accept(routing) == ("15min", CalendarName.ALWAYS)
     if place is MOVED:
-        assert routing.disposition is not REDIRECT or leaf == "other.non_jurisdiction"
+        assert routing.disposition is not REDIRECT
         assert "jurisdiction_transferred" in routing.flags

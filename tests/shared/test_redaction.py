@@ -227,7 +227,10 @@ def test_a_ticket_number_is_never_taken_for_a_phone(serial: int, day: object) ->
     ],
 )
 def test_hostile_text_takes_linear_time(piece: str) -> None:
-    text = piece * (100_000 // len(piece))
-    started = time.process_time()
-    redact(text, ["张三"], ["13820001234"])
-    assert time.process_time() - started < 5
+    def seconds(length: int) -> float:
+        text = piece * (length // len(piece))
+        started = time.process_time()
+        redact(text, ["张三"], ["13820001234"])
+        return time.process_time() - started
+
+    assert seconds(100_000) < 8 * max(seconds(25_000), 0.25)

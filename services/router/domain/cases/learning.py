@@ -53,8 +53,9 @@ def supplement(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outc
         return _settled_by(command, moved), (*supplemented, *facts)
     urgent = routing.priority < case.priority and not suspected
     if urgent:
-        told = _more_urgent(told, routing, setting)
-        supplemented = stated(CaseFact.SUPPLEMENTED, command, {"priority": routing.priority.value})
+        told, ended = _more_urgent(told, routing, setting)
+        detail = {"priority": routing.priority.value}
+        supplemented = (*stated(CaseFact.SUPPLEMENTED, command, detail), *ended)
     doubts = _doubts(case, command, routing)
     if suspected and not is_emergency(case.priority):
         doubts["priority"] = routing.priority.value
@@ -83,8 +84,11 @@ def _alarmed(case: CaseRecord, routing: Routing, setting: Setting) -> Outcome:
     return replace(alarmed, flags=alarmed.flags - {Flag.SUSPECTED}), (fact, *facts)
 
 
-def _more_urgent(case: CaseRecord, routing: Routing, setting: Setting) -> CaseRecord:
-    """The case is as it was but for its urgency: it stays with its unit, on shorter limits."""
+def _more_urgent(case: CaseRecord, routing: Routing, setting: Setting) -> Outcome:
+    """The case is as it was but for its urgency: it stays with its unit, on shorter limits.
+
+    The facts say what danger has ended: a return, an extension, a suspension.
+    """
     same = replace(
         routing,
         leaf=case.leaf,
@@ -97,8 +101,8 @@ def _more_urgent(case: CaseRecord, routing: Routing, setting: Setting) -> CaseRe
     )
     if case.state in AT_WORK:
         same = replace(same, disposition=case.disposition)
-        return rerouted(case, same, setting)[0]
-    return described(case, same)
+        return rerouted(case, same, setting)
+    return described(case, same), ()
 
 
 def _restricted(case: CaseRecord, command: CaseCommand) -> CaseRecord:

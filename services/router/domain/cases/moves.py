@@ -8,7 +8,6 @@ from typing import Final
 
 from services.router.domain.aggregate import cancel_clocks, pause_clocks, resume_clocks
 from services.router.domain.cases.clocks import (
-    ALL_CLOCKS,
     UNIT_CLOCKS,
     WORK_CLOCKS,
     return_deadline,
@@ -134,7 +133,7 @@ def end(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
 def close(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
     """The citizen's word, or a person's decision intake passes on, ends the case."""
     outcome = command.reason_code or SOLVED
-    closed = cancel_clocks(case, ALL_CLOCKS, setting.now)
+    closed = cancel_clocks(case, WORK_CLOCKS, setting.now)
     closed = replace(closed, state=CaseState.CLOSED, outcome=outcome, merged_into=None)
     detail = {"outcome": outcome}
     return closed, stated(CaseFact.CLOSED, command, detail)

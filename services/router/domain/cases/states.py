@@ -151,6 +151,6 @@ FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
         "lead_unit": "主办单位",
         "demands": "拆分后的各项诉求",
         "merged_into": "并入的工单",
-        "reason": "理由",
+        "routing": "派单依据",
     }
 )

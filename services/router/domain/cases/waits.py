@@ -63,14 +63,17 @@ def settle_waits(
 ) -> CaseRecord:
     """The changed case: waits whose task is done are stopped, the wait that begins is started.
 
-    Another desk that has to decide gets its own time. Where only the urgency has risen, the
-    running wait is held to the shorter limit, from now. A doubt has a wait of its own beside
-    that of the state.
+    What is still waited for runs on. Another desk that has to decide gets its own time.
+    Where only the urgency has risen, the running wait is held to the shorter limit, from now.
+    A doubt has a wait of its own beside that of the state.
     """
     now = setting.now
     done = tuple(kind for kind, commands in DONE_BY.items() if command in commands)
     doubted = after.state is not _S.CLOSED and bool(after.flags & DOUBTS)
-    left = tuple(kind for kind in done if kind is not _K.SETTLE or not doubted)
+    stays = (before.state, before.desk) == (after.state, after.desk)
+    same = WAIT_OF.get(after.state) if stays and command is not Command.HAND_OVER else None
+    goes_on = {same, _K.SETTLE if doubted else None}
+    left = tuple(kind for kind in done if kind not in goes_on)
     settled = _state_waits(before, stop_clocks(after, left, now), command, setting)
     return _doubt_waits(before, settled, setting, doubted=doubted)
 
