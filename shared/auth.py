@@ -4,10 +4,11 @@ Tokens are signed by the installation's own secret (HS256), or by an OpenID Conn
 issuer whose keys are fetched from its JWKS address (RS256, ES256).
 """
 
+import math
 import re
 import time
 from collections import OrderedDict
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import jwt
@@ -21,6 +22,8 @@ LOCAL_ISSUER: Final = "hotline"
 AUDIENCE: Final = "hotline"
 TOKEN_HOURS: Final = 12
 """A local token lives for one shift."""
+LEEWAY_SECONDS: Final = 30
+"""How far an issuer's clock may run ahead of ours; a token's end is kept to the second."""
 REMEMBERED_TOKENS: Final = 4096
 UNIT_SLUG: Final = re.compile(r"[a-z][a-z0-9-]{0,40}")
 
@@ -32,6 +35,8 @@ class Principal:
     subject: str
     role: Role
     unit: str | None = None
+    expires_at: float = field(default=math.inf, compare=False)
+    """When the token ends, in seconds since 1970."""
 
 
 class _Keys(Protocol):
@@ -50,6 +55,7 @@ class _LocalKey:
             algorithms=["HS256"],
             audience=AUDIENCE,
             issuer=LOCAL_ISSUER,
+            leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "sub", "iss", "aud"]},
         )
 
@@ -68,6 +74,7 @@ class _IssuerKeys:
             algorithms=["RS256", "ES256"],
             audience=self._audience,
             issuer=self._issuer,
+            leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "sub", "iss", "aud"]},
         )
 
@@ -83,12 +90,12 @@ class Authority:
             self._keys = _IssuerKeys(issuer, jwks, settings.oidc_audience)
         else:
             self._keys = _LocalKey(local_secret(settings.home, "jwt", settings.jwt_secret))
-        self._known: OrderedDict[str, tuple[Principal, float]] = OrderedDict()
+        self._known: OrderedDict[str, Principal] = OrderedDict()
 
     def remembered(self, header: str | None) -> Principal | None:
         """The caller of a header that was verified before and has not expired; never waits."""
         known = self._known.get(_bearer(header))
-        return known[0] if known is not None and known[1] > time.time() else None
+        return known if known is not None and known.expires_at > time.time() else None
 
     def authenticate(self, header: str | None) -> Principal:
         """The caller named by an Authorization header; may fetch the issuer's keys.
@@ -98,15 +105,16 @@ class Authority:
         """
         token = _bearer(header)
         try:
-            claims = self._keys.decode(token)
-            principal = _principal(claims)
+            principal = _principal(self._keys.decode(token))
         except jwt.PyJWKClientConnectionError:
             raise Problem(
                 503, "登录服务暂时无法连接, 请稍后重试", headers={"Retry-After": "2"}
             ) from None
         except (jwt.PyJWTError, ValueError):
             raise _unauthenticated() from None
-        self._known[token] = (principal, float(claims["exp"]))
+        if principal.expires_at <= time.time():
+            raise _unauthenticated()
+        self._known[token] = principal
         while len(self._known) > REMEMBERED_TOKENS:
             self._known.popitem(last=False)
         return principal
@@ -121,13 +129,14 @@ def _bearer(header: str | None) -> str:
 
 def _principal(claims: dict[str, Any]) -> Principal:
     subject, role, unit = claims["sub"], Role(claims.get("role", "")), claims.get("unit")
+    expires_at = float(claims["exp"])
     if not isinstance(subject, str) or not _is_name(subject):
         raise ValueError("sub is no name")
     if role is not Role.UNIT:
-        return Principal(subject, role)
+        return Principal(subject, role, expires_at=expires_at)
     if not isinstance(unit, str) or not UNIT_SLUG.fullmatch(unit):
         raise ValueError("a unit's token names its unit")
-    return Principal(subject, role, unit)
+    return Principal(subject, role, unit, expires_at)
 
 
 def _is_name(subject: str) -> bool:

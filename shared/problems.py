@@ -30,6 +30,7 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     405: ("method-not-allowed", "不支持此操作方式"),
     406: ("not-acceptable", "无法提供所要求的格式"),
     409: ("conflict", "与当前状态冲突"),
+    410: ("gone", "已失效"),
     413: ("too-large", "内容过大"),
     415: ("unsupported-media-type", "不支持的内容类型"),
     422: ("invalid", "内容不符合要求"),

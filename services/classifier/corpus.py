@@ -18,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.classifier.normalise import normalise
 from shared.events import Priority
+from shared.spreadsheets import as_written
 from shared.taxonomy import load_taxonomy
 
 CORPUS: Final = Path(__file__).with_name("corpus")
@@ -112,7 +113,11 @@ def read_history_csv(path: Path) -> tuple[Example, ...]:
         if priority and priority not in Priority.__members__:
             raise CorpusError(f"{path.name} 第{number}行：没有优先级 {priority!r}")
         examples.append(
-            Example(normalise(row["text"]), row["leaf"], Priority(priority) if priority else None)
+            Example(
+                normalise(as_written(row["text"])),
+                row["leaf"],
+                Priority(priority) if priority else None,
+            )
         )
     return tuple(examples)
 

@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from shared.calendar import SHANGHAI
 from shared.database import Reader
+from shared.spreadsheets import inert
 
 COLUMNS: Final = ("text", "leaf", "priority", "number", "reviewer", "at")
 BATCH: Final = 500
@@ -31,7 +32,7 @@ def export(reader: Reader, path: Path) -> int:
     """Write all answers, each ticket once; how many there are. The file is whole or untouched.
 
     Raises OSError where the file cannot be written. A byte order mark lets spreadsheets
-    read the Chinese.
+    read the Chinese; what would be a formula there is quoted, and training takes that off.
     """
     handle, name = tempfile.mkstemp(dir=path.parent, prefix=".corrections-")
     try:
@@ -40,7 +41,7 @@ def export(reader: Reader, path: Path) -> int:
             writer.writerow(COLUMNS)
             count = 0
             for answer in answers(reader):
-                writer.writerow(answer)
+                writer.writerow(map(inert, answer))
                 count += 1
         os.replace(name, path)
     except BaseException:

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from typing import Any
 
 import httpx2
+import jwt
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.router.storage.queues import BadCursor, Page, QueueWatch, position
 from shared.roles import Role
+from shared.secrets import local_secret
 from tests.router.station import (
     LAMP,
     STALLS,
@@ -285,6 +287,43 @@ def test_a_stream_gives_what_is_open_and_then_every_change(
         station.done(first, "redispatch", lead_unit="power")
         event_id, _, item = stream.next()
         assert (event_id, item["number"], item["open"]) == ("urban-management:3", first, False)
+
+
+@pytest.mark.parametrize("by_header", [False, True])
+@pytest.mark.parametrize("path", ["queue", "queue/stream"])
+def test_a_cursor_past_the_head_is_told_to_start_anew(
+    empty_station: Station, path: str, by_header: bool
+) -> None:
+    station = empty_station
+    station.opened(LAMP)
+    ahead = "urban-management:2"
+    headers = station.header(Role.UNIT, "urban-management")
+    if by_header:
+        headers["Last-Event-ID"] = ahead
+    query = "" if by_header else f"?after={ahead}"
+    answer = station.client.get(f"/api/units/urban-management/{path}{query}", headers=headers)
+    assert (answer.status_code, answer.json()["type"]) == (410, "urn:hotline:problem:cursor-ahead")
+    assert "重新读取" in answer.json()["detail"]
+    head = station.get(
+        "/units/urban-management/queue?after=urban-management:1", Role.UNIT, "urban-management"
+    )
+    assert head.status_code == 200
+
+
+def test_a_stream_ends_with_its_readers_token(empty_station: Station, address: str) -> None:
+    station = empty_station
+    ends = int(time.time()) + 2
+    bearer = {"sub": "li", "role": "unit", "unit": "urban-management"}
+    claims = {"iss": "hotline", "aud": "hotline", "exp": ends, **bearer}
+    secret = local_secret(station.settings.home, "jwt", station.settings.jwt_secret)
+    token = jwt.encode(claims, secret, algorithm="HS256")
+    url = f"{address}/api/units/urban-management/queue/stream"
+    headers = {"Authorization": f"Bearer {token}"}
+    with httpx2.stream("GET", url, headers=headers, timeout=10) as response:
+        assert response.status_code == 200
+        said = "".join(response.iter_text())
+    assert "data: {" not in said
+    assert time.time() < ends + 5
 
 
 def test_a_broken_stream_resumes_after_the_last_event_it_saw(

@@ -152,6 +152,20 @@ def test_a_remembered_token_is_forgotten_when_it_expires(settings: Settings) -> 
         authority.authenticate(header)
 
 
+@pytest.mark.parametrize("claim", ["iat", "nbf"])
+@pytest.mark.parametrize(("ahead", "status"), [(2, 200), (25, 200), (90, 401)])
+def test_an_issuers_clock_may_run_a_little_ahead(
+    settings: Settings, claim: str, ahead: int, status: int
+) -> None:
+    token = signed(claims(exp=int(time.time()) + 600, **{claim: int(time.time()) + ahead}))
+    assert status_of(settings, f"Bearer {token}") == status
+
+
+@pytest.mark.parametrize("ago", [1, 10, 29, 60])
+def test_an_ended_token_has_no_leeway(settings: Settings, ago: int) -> None:
+    assert status_of(settings, f"Bearer {signed(claims(exp=int(time.time()) - ago))}") == 401
+
+
 def test_only_so_many_tokens_are_remembered(settings: Settings) -> None:
     authority = Authority(settings)
     headers = [f"Bearer {signed(claims(sub=f's{n}'))}" for n in range(REMEMBERED_TOKENS + 1)]

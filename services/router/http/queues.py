@@ -1,5 +1,6 @@
 """The units over HTTP, and their queues by pull, by long poll and by stream."""
 
+import time
 from collections.abc import AsyncIterator, Sequence
 from datetime import datetime
 from typing import Annotated, Final
@@ -11,7 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from services.router.domain.routing import valid_units
 from services.router.http.centre import Centre, Router
 from services.router.http.contract import QueuePage, UnitView
-from services.router.storage.queues import BadCursor, Page, position, read_queue
+from services.router.storage.queues import BadCursor, Page, last_seq, position, read_queue
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
 from shared.discretion import GRID_CENTRE
@@ -22,6 +23,7 @@ from shared.web import Caller, allow, api_router, local_times
 
 UnitName = Annotated[str, Path(max_length=60)]
 
+AHEAD: Final = "游标超前于本单位队列（系统可能恢复过数据）；请去掉游标，从当前未办结的条目重新读取"
 STREAM_LIMIT: Final = 100
 STREAM_WAIT_SECONDS: Final = 60.0
 """How long the stream waits before it looks by itself; FastAPI keeps the connection alive."""
@@ -41,15 +43,29 @@ OwnQueue = Annotated[str, Depends(_own_queue)]
 
 
 async def _resume_after(
-    unit: OwnQueue, request: Request, after: Annotated[str | None, Query(max_length=100)] = None
+    unit: OwnQueue,
+    request: Request,
+    centre: Router,
+    after: Annotated[str | None, Query(max_length=100)] = None,
 ) -> str | None:
-    """Where a reader resumes: `Last-Event-ID` of a broken stream, or `after`."""
+    """Where a reader resumes: `Last-Event-ID` of a broken stream, or `after`.
+
+    A cursor past the head was given by a database that has been restored since: its reader
+    would wait in silence for numbers that are given out anew.
+    """
     cursor = request.headers.get("last-event-id") or after or None
     try:
-        position(unit, cursor)
+        at = position(unit, cursor)
     except BadCursor:
         raise Problem(422, "翻页游标不属于本单位队列", slug="bad-cursor") from None
+    if at > 0 and at > await run_in_threadpool(_head, centre, unit):
+        raise Problem(410, AHEAD, slug="cursor-ahead")
     return cursor
+
+
+def _head(centre: Centre, unit: str) -> int:
+    with centre.database.reading() as reader:
+        return last_seq(reader, unit)
 
 
 Resume = Annotated[str | None, Depends(_resume_after)]
@@ -102,13 +118,16 @@ async def queue(
 async def queue_stream(
     unit: OwnQueue, centre: Router, caller: Caller, after: Resume
 ) -> AsyncIterator[ServerSentEvent]:
-    """The same queue as server-sent events; `Last-Event-ID` resumes where a reader stopped."""
+    """The same queue as server-sent events; `Last-Event-ID` resumes where a reader stopped.
+
+    It ends with the reader's token.
+    """
     page = await _read(centre, unit, after, STREAM_LIMIT)
-    while True:
+    while (left := caller.expires_at - time.time()) > 0:
         for item in _shown(page, caller):
             shown = local_times(item).model_dump_json()
             yield ServerSentEvent(raw_data=shown, event="queue", id=f"{unit}:{item.seq}")
-        page = await centre.watch.following(unit, page.last, STREAM_WAIT_SECONDS)
+        page = await centre.watch.following(unit, page.last, min(left, STREAM_WAIT_SECONDS))
 
 
 def _shown(page: Page, caller: Principal) -> Sequence[QueueItem]:
