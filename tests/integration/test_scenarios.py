@@ -190,7 +190,7 @@ def test_danger_stands_before_the_street_as_a_whistle_to_be_signed(desk: Desk) -
     shown = desk.until(
         number, lambda t: any(line["type"] == "hotline.whistle.closed.v1" for line in t["timeline"])
     )
-    assert shown["case"]["state"] == "replied", "the lead's work at the whistle is its answer"
+    assert shown["case"]["state"] == "callback_pending", "answered and verified at the whistle"
 
     def deadlines(of: Any) -> list[tuple[str, str]]:
         return [(c["kind"], c["due_at"]) for c in of["clocks"] if c["kind"] == "resolve"]
