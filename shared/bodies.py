@@ -1,11 +1,16 @@
 """What request bodies of several services are made of: parsed at the edge, trusted inside."""
 
-from typing import Annotated
+from datetime import UTC, datetime
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic_core import PydanticCustomError
 
 from shared.redaction import redact
 from shared.text import clean
+
+EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 
 UnitSlug = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9-]{0,40}$")]
 LeafSlug = Annotated[str, StringConstraints(pattern=r"^[a-z]+\.[a-z_]{1,40}$")]
@@ -21,6 +26,13 @@ Spot = Annotated[str, StringConstraints(max_length=200), AfterValidator(clean), 
 """A place in words."""
 Title = Annotated[str, StringConstraints(max_length=60), AfterValidator(clean), REDACTED]
 """An office, or the code of a reason."""
+
+
+def of_our_time(moment: datetime) -> datetime:
+    """The instant, if clocks can be counted from it; refused otherwise."""
+    if not EARLIEST <= moment <= LATEST:
+        raise PydanticCustomError("not_of_our_time", "年份不对")
+    return moment
 
 
 class Body(BaseModel):

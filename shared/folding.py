@@ -22,8 +22,10 @@ _ALSO: Final = {"著": "着", "麽": "么", "甚": "什", "妳": "你", "喫": "
 _KEPT: Final = frozenset("…\n")
 _UNSEEN: Final = frozenset({"Cc", "Cf", "Co", "Cs", "Cn"})
 """Unicode categories: controls, formats, private, unassigned."""
-_FILLERS: Final = frozenset(
-    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u20e3\u2800\u3164\uffa0"
+KEYCAP: Final = "\u20e3"
+FILLERS: Final = frozenset(
+    "\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u2800\u3164\uffa0"
+    + KEYCAP
     + "".join(map(chr, range(0xFE00, 0xFE10)))
     + "".join(map(chr, range(0xE0100, 0xE01F0)))
 )
@@ -100,10 +102,10 @@ def _fold_letter(letter: str) -> str:
         return letter
     if letter.isspace():
         return " " if letter not in "\r\x0b\x0c\x1c\x1d\x1e\x1f\x85\u2028\u2029" else ""
-    if letter in _FILLERS or unicodedata.category(letter) in _UNSEEN:
+    if letter in FILLERS or unicodedata.category(letter) in _UNSEEN:
         return ""
     plain = unicodedata.normalize("NFKC", letter).lower()
-    return "".join(_ALSO.get(part, _simplified(part)) for part in plain if part not in _FILLERS)
+    return "".join(_ALSO.get(part, _simplified(part)) for part in plain if part not in FILLERS)
 
 
 def _simplified(letter: str) -> str:

@@ -18,7 +18,6 @@ from typing import Annotated, Any, Final
 from fastapi import Header, Request, Response
 from sqlalchemy import text
 from starlette.concurrency import run_in_threadpool
-from starlette.types import Message, Receive
 
 from shared.auth import Principal
 from shared.database import FIRST, Database, Writer
@@ -26,11 +25,11 @@ from shared.problems import Problem
 
 IDEMPOTENCY_KEY: Final = r"^[\x21-\x7e]{1,255}$"
 """What a sender's key for a request looks like."""
+IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=IDEMPOTENCY_KEY)]
 KEPT_DAYS: Final = 7
 """How long a sender may repeat a request under its key."""
 PATIENCE_SECONDS: Final = 2.0
 """How long the answer to a request that has just been carried out may take to be kept."""
-
 
 Handle = Callable[[Request], Coroutine[Any, Any, Response]]
 
@@ -143,9 +142,7 @@ def forget_requests(writer: Writer, before: datetime) -> None:
     writer.execute(text("DELETE FROM request_once WHERE at < :before"), {"before": before})
 
 
-async def idempotency_key(
-    _: Annotated[str | None, Header(alias="Idempotency-Key", pattern=IDEMPOTENCY_KEY)] = None,
-) -> None:
+async def idempotency_key(_: IdempotencyKey = None) -> None:
     """The sender's own name for a request, that it may be sent again without acting again."""
 
 
@@ -164,17 +161,10 @@ async def once(
         return Response(kept.body, kept.status, media_type=kept.media_type)
     try:
         with claiming(claim):
-            response = await handle(Request(request.scope, _body_of(body)))
+            response = await handle(request)
     except Repeated:
         return await once(request, caller, key, repeats, handle)
     if claim.made:
         kept = Kept(response.status_code, response.media_type, bytes(response.body))
         await run_in_threadpool(repeats.keep, claim, kept)
     return response
-
-
-def _body_of(body: bytes) -> Receive:
-    async def receive() -> Message:
-        return {"type": "http.request", "body": body, "more_body": False}
-
-    return receive

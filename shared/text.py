@@ -6,10 +6,13 @@ from typing import Annotated, Final
 from pydantic import AfterValidator, StringConstraints
 from pydantic_core import PydanticCustomError
 
+from shared.folding import FILLERS, KEYCAP
+
 _CONTROL: Final = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\xad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f"
     r"\ufe00-\ufe0f\ufeff\ufff0-\uffff\U000e0000-\U000e0fff"
-    r"\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u2800\u3164\uffa0]"
+    + "".join(sorted(FILLERS - {KEYCAP}))
+    + "]"
 )
 """What cannot be seen: it would hide a phone number from redaction and a word from search."""
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import Depends, Header, Query, Request, Response
+from fastapi import Depends, Query, Request, Response
 from pydantic import StringConstraints
 from sqlmodel import col, select
 
@@ -51,12 +51,10 @@ from shared.discretion import acts_for, may_know
 from shared.metrics import CALLBACKS, CALLER_READS
 from shared.problems import Problem, not_found
 from shared.relay import Relay
-from shared.repeats import IDEMPOTENCY_KEY
+from shared.repeats import IdempotencyKey
 from shared.roles import Role
 from shared.text import Line
 from shared.web import Caller, RecordNumber, allow, api_router
-
-IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=IDEMPOTENCY_KEY)]
 
 PROTECTED: Final = "来电人要求保密, 或本单位不是主办单位; 此次查询已记录"
 READERS: Final = (Role.OPERATOR, Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)

@@ -18,7 +18,7 @@ from pydantic_core import PydanticCustomError
 
 from services.intake.ends import Ending
 from services.intake.tickets import SHANGHAI
-from shared.bodies import Body, Point, UnitSlug
+from shared.bodies import Body, Point, UnitSlug, of_our_time
 from shared.events import (
     Alternative,
     Case,
@@ -33,8 +33,6 @@ from shared.events import (
 )
 from shared.text import Note, Told, Words, clean
 
-EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
 AHEAD: Final = timedelta(days=1)
 """How far a clock that is set wrong may lie ahead of ours."""
 
@@ -45,9 +43,7 @@ def _written_as_a_date(moment: object) -> object:
     return moment
 
 
-def _of_our_time(moment: datetime) -> datetime:
-    if not EARLIEST <= moment <= LATEST:
-        raise PydanticCustomError("not_of_our_time", "年份不对")
+def _in_utc(moment: datetime) -> datetime:
     return moment.astimezone(UTC)
 
 
@@ -65,7 +61,12 @@ def _or_nothing(said: str | None) -> str | None:
     return said or None
 
 
-Moment = Annotated[AwareDatetime, BeforeValidator(_written_as_a_date), AfterValidator(_of_our_time)]
+Moment = Annotated[
+    AwareDatetime,
+    BeforeValidator(_written_as_a_date),
+    AfterValidator(of_our_time),
+    AfterValidator(_in_utc),
+]
 """An instant as it comes in: ISO 8601 with an offset, a bare number is none; UTC inside."""
 Happened = Annotated[Moment, AfterValidator(_happened)]
 """An instant that is over, or nearly."""

@@ -103,9 +103,7 @@ def doubts(submission: Submission) -> tuple[Doubt, ...]:
     phone = submission.caller and submission.caller.phone
     if not phone or dialable(phone):
         return ()
-    return (
-        Doubt(field="caller.phone", message="电话不像能拨通的号码，已照原样保存，请再核对一遍"),
-    )
+    return (Doubt(field="caller.phone", message=NOT_DIALABLE),)
 
 
 def _identities(submission: Submission, subject: str, key: str | None) -> tuple[Identity, ...]:

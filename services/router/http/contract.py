@@ -1,8 +1,8 @@
 """What the router's HTTP interface takes and gives."""
 
 from collections.abc import Mapping, Sequence
-from datetime import UTC, date, datetime
-from typing import Annotated, Final
+from datetime import date, datetime
+from typing import Annotated
 
 from pydantic import (
     AfterValidator,
@@ -12,9 +12,18 @@ from pydantic import (
     StrictBool,
     StringConstraints,
 )
-from pydantic_core import PydanticCustomError
 
-from shared.bodies import Body, LeafSlug, Point, Remark, Spot, Title, UnitSlug, Version
+from shared.bodies import (
+    Body,
+    LeafSlug,
+    Point,
+    Remark,
+    Spot,
+    Title,
+    UnitSlug,
+    Version,
+    of_our_time,
+)
 from shared.events import (
     CalendarName,
     Case,
@@ -29,17 +38,7 @@ from shared.events import (
 )
 from shared.text import Line, Words
 
-EARLIEST: Final = datetime(1949, 1, 1, tzinfo=UTC)
-LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
-
-
-def _of_our_time(moment: datetime) -> datetime:
-    if not EARLIEST <= moment <= LATEST:
-        raise PydanticCustomError("not_of_our_time", "年份不对")
-    return moment
-
-
-Moment = Annotated[AwareDatetime, AfterValidator(_of_our_time)]
+Moment = Annotated[AwareDatetime, AfterValidator(of_our_time)]
 """An instant that deadlines can be counted from."""
 
 
