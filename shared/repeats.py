@@ -70,10 +70,17 @@ class Claim:
         self.made = True
 
 
-def claim_of(subject: str, path: str, key: str, body: bytes) -> Claim:
-    """What a request claims. Keys are kept as hashes, for a sender may put a phone into one."""
-    named = hashlib.sha256(f"{path}\n{key}".encode()).digest()
-    return Claim(subject, named, hashlib.sha256(body).digest())
+def claim_of(sender: Principal, path: str, key: str, body: bytes) -> Claim:
+    """What a request claims. Keys are kept as hashes, for a sender may put a phone into one.
+
+    A sender is a name in a role and a unit: clerks of two units may be called alike.
+    """
+    named = "\n".join((sender.role, sender.unit or "", path, key))
+    return Claim(
+        sender.subject,
+        hashlib.sha256(named.encode()).digest(),
+        hashlib.sha256(body).digest(),
+    )
 
 
 @contextmanager
@@ -156,7 +163,7 @@ async def once(
 ) -> Response:
     """The answer to a request that is carried out once under its key."""
     body = await request.body()
-    claim = claim_of(caller.subject, request.url.path, key, body)
+    claim = claim_of(caller, request.url.path, key, body)
     if (kept := await run_in_threadpool(repeats.answer, claim)) is not None:
         return Response(kept.body, kept.status, media_type=kept.media_type)
     try:

@@ -28,6 +28,18 @@ def test_a_command_that_is_sent_again_acts_once_and_is_answered_alike(station: S
     assert without.status_code == 409
 
 
+def test_two_units_whose_clerks_are_called_alike_have_keys_of_their_own(station: Station) -> None:
+    number = station.opened()
+    station.done(number, "redispatch", lead_unit="power")
+    path, body = f"/api/cases/{number}/accept", {"note": "已派人"}
+    answers = {}
+    for unit in ("power", LEAD):
+        headers = station.header(Role.UNIT, unit, "值班员") | {"Idempotency-Key": "duty"}
+        answers[unit] = station.client.post(path, json=body, headers=headers)
+    assert answers["power"].status_code == 200, answers["power"].text
+    assert answers[LEAD].status_code in (403, 404)
+
+
 def test_a_question_may_carry_a_key_and_is_answered_anew(station: Station) -> None:
     body = {"text": "路灯坏了", "leaf": "grid.street_lighting"}
     first, second = (
