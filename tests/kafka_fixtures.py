@@ -27,6 +27,14 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = []
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """One process has all tests on Kafka: brokers of several would starve each other's groups."""
+    for item in items:
+        if item.get_closest_marker("kafka") is not None:
+            item.add_marker(pytest.mark.xdist_group("kafka"))
+
+
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out, or fail, a test for which there is no Kafka here."""
     if item.get_closest_marker("kafka") is None:
