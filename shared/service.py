@@ -55,6 +55,7 @@ MONITOR_SECONDS: Final = 5.0
 HOUSEKEEPING_SECONDS: Final = 3600.0
 INBOX_DAYS: Final = 14
 BUS_RETENTION_DAYS: Final = 7
+STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger()
 
@@ -280,7 +281,7 @@ def serve(service: Service, settings: Settings, *, api: bool, workers: bool, por
         timeout_graceful_shutdown=3,
         backlog=4096,
     )
-    for stop_signal in (signal.SIGINT, signal.SIGTERM):
+    for stop_signal in STOP_SIGNALS:
         signal.signal(stop_signal, lambda *_: None)
     with running.started():
         gc.collect()
@@ -288,6 +289,9 @@ def serve(service: Service, settings: Settings, *, api: bool, workers: bool, por
         sys.setswitchinterval(SWITCH_SECONDS)
         log.info("started", port=port, api=api, workers=workers)
         uvicorn.Server(config).run()
+    for stop_signal in STOP_SIGNALS:
+        # The interpreter gives handlers of ours up before it ends: a second signal would kill it.
+        signal.signal(stop_signal, signal.SIG_IGN)
     log.info("stopped")
 
 
