@@ -1,5 +1,6 @@
 """Danger (险情): whom it calls whatever the matter, where it is heard, how it is taken back."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -71,6 +72,47 @@ def test_danger_in_later_words_moves_the_case_and_calls_its_units(
     assert whistles(station, number) == [("proposed", called)]
     assert station.queues(number)[found["lead_unit"]] == ("lead", True)
     assert "split_proposed" in found["flags"]
+
+
+AGO = [
+    (timedelta(hours=20), True),
+    (timedelta(days=2), False),
+    (timedelta(days=8), False),
+]
+
+
+@pytest.mark.parametrize(("ago", "alarms"), AGO)
+def test_what_happened_days_before_the_call_starts_no_emergency(
+    station: Station, ago: timedelta, alarms: bool
+) -> None:
+    happened = datetime.now(UTC) - ago
+    danger = Danger(kind="trapped_lift", clause="困在电梯里两小时")
+    number = station.opened(TRAPPED, danger=danger, priority=Priority.P0, occurred_at=happened)
+    found = case(station, number)
+    assert (found["priority"] == "P0") is alarms
+    assert bool(found["alarms"]) is alarms
+    assert bool(whistles(station, number)) is alarms
+    assert any("不按正在发生的险情处置" in reason for reason in found["reasons"]) is not alarms
+    if not alarms:
+        assert found["priority"] == "P2"
+        station.hear(heard(number, "trapped_lift", clause="现在又有人困在里面"))
+        assert case(station, number)["priority"] == "P0"
+
+
+def test_a_person_may_say_that_an_old_danger_is_there_still(station: Station) -> None:
+    happened = datetime.now(UTC) - timedelta(days=3)
+    number = station.opened(
+        TRAPPED, priority=Priority.P1, occurred_at=happened, decided_by="person", actor="王五"
+    )
+    assert case(station, number)["priority"] == "P1"
+
+
+def test_an_old_occurrence_takes_nothing_from_an_ordinary_matter(station: Station) -> None:
+    happened = datetime.now(UTC) - timedelta(days=3)
+    number = station.opened(LAMP, priority=Priority.P4, occurred_at=happened)
+    found = case(station, number)
+    assert found["priority"] == "P4"
+    assert not any("发生时间" in reason for reason in found["reasons"])
 
 
 def state_after(station: Station, state: str) -> str:

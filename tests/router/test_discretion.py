@@ -1,17 +1,19 @@
 """Who is shown what: the accused nothing, the informant to nobody, a whistle to those in it."""
 
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from shared.events import Priority
 from shared.roles import Role
-from tests.router.station import LAMP, STALLS, TRAPPED, Station, urged
+from tests.router.station import LAMP, STALLS, TRAPPED, Json, Station, urged
 from tests.router.test_incidents import flooded, incident_of
 from tests.router.test_whistle_api import STREET, blown, dispatched, done
 
 CALLER = "我是3号楼2门501的住户，怎么没人来"
 SEEN = "我是【住址】的住户，怎么没人来"
+ACCUSES: Any = {"confidential": False, "accused_unit": "grid-centre", "reason": "投诉的是中心"}
 
 
 @pytest.mark.parametrize("after", ["", "&after={unit}:0"])
@@ -38,6 +40,78 @@ def test_a_page_of_whistles_is_full_without_those_about_the_reader(empty_station
     assert page["cursor"] is None
     everything = station.get("/whistles", Role.SUPERVISOR).json()["items"]
     assert {item["ticket_number"] for item in everything} == {seen, *accusing}
+
+
+def test_what_a_dispatcher_may_not_see_moves_no_cursor_and_ends_no_wait(
+    empty_station: Station,
+) -> None:
+    station = empty_station
+    unit = "urban-management"
+
+    def page(role: Role, query: str = "") -> Json:
+        answer = station.get(f"/units/{unit}/queue{query}", role)
+        found: Json = answer.json() | {"status": answer.status_code}
+        return found
+
+    seen = station.opened(LAMP)
+    before = page(Role.DISPATCHER)["cursor"]
+    station.opened(LAMP, accused_unit="grid-centre")
+    assert page(Role.SUPERVISOR)["cursor"] != before
+    assert page(Role.DISPATCHER)["cursor"] == before
+    waited = page(Role.DISPATCHER, f"?after={before}&wait=0.2")
+    assert (waited["items"], waited["cursor"]) == ([], before)
+    ahead = page(Role.SUPERVISOR)["cursor"]
+    assert page(Role.DISPATCHER, f"?after={ahead}")["status"] == 410
+    limited = page(Role.DISPATCHER, "?limit=1")
+    assert [item["number"] for item in limited["items"]] == [seen]
+
+
+def test_a_complaint_that_a_person_finds_to_be_about_the_grid_centre_leaves_its_sight(
+    station: Station,
+) -> None:
+    number = station.opened(LAMP)
+
+    answer = station.give(number, "restrict", **ACCUSES)
+    assert answer.status_code == 200, answer.text
+
+    def listed(role: Role) -> set[str]:
+        items = station.get("/units/urban-management/queue?limit=500", role).json()["items"]
+        return {item["number"] for item in items}
+
+    assert number in listed(Role.SUPERVISOR)
+    assert number not in listed(Role.DISPATCHER)
+
+
+def test_an_event_does_not_count_the_complaints_about_its_reader(empty_station: Station) -> None:
+    station = empty_station
+    calls = [flooded(n=n) for n in range(3)]
+    station.hear(*calls)
+    event = incident_of(station, calls[0].ticket.number)
+
+    hidden = calls[2].ticket.number
+    assert station.give(hidden, "restrict", **ACCUSES).status_code == 200
+
+    def counts(role: Role) -> tuple[int, int, int]:
+        (listed,) = station.get("/incidents", role).json()["items"]
+        one = station.get(f"/incidents/{event}", role).json()
+        return listed["count"], one["count"], len(one["members"])
+
+    assert counts(Role.SUPERVISOR) == (3, 3, 3)
+    assert counts(Role.DISPATCHER) == (2, 2, 2)
+
+
+@pytest.mark.parametrize("readable", [True, False])
+def test_a_page_of_whistles_ends_with_a_number_its_reader_may_know(
+    empty_station: Station, readable: bool
+) -> None:
+    station = empty_station
+    accused = None if readable else "grid-centre"
+    whistle = f"{station.opened(TRAPPED, accused_unit=accused)}-W1"
+    answer = station.get(f"/whistles?cursor={whistle}")
+    assert answer.status_code == (200 if readable else 422)
+    unknown = station.get("/whistles?cursor=NK20261123-999999-W1")
+    assert unknown.status_code == 422
+    assert readable or answer.json()["title"] == unknown.json()["title"]
 
 
 def test_a_case_shows_a_unit_the_whistles_it_has_to_do_with(station: Station) -> None:

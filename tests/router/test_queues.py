@@ -12,7 +12,7 @@ import jwt
 import pytest
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
-from services.router.storage.queues import BadCursor, Page, QueueWatch, position
+from services.router.storage.queues import BadCursor, Page, Place, QueueWatch, position
 from shared.roles import Role
 from shared.secrets import local_secret
 from tests.router.station import (
@@ -366,7 +366,7 @@ async def test_a_watch_survives_a_database_that_does_not_answer(
     read = watch._read
     answers = iter([PoolTimeout("full")])
 
-    def failing(places: set[tuple[str, int]]) -> dict[tuple[str, int], Page]:
+    def failing(places: set[Place]) -> dict[Place, Page]:
         for error in answers:
             raise error
         return read(places)

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any, Final
 
 from services.router.domain import responsibility
@@ -30,6 +30,7 @@ from shared.events import (
     Priority,
     Regime,
     Ticket,
+    is_emergency,
 )
 from shared.protection import EARLIER_TICKETS, USUAL_STREET
 from shared.taxonomy import every_leaf
@@ -46,6 +47,8 @@ FROM_PARENT: Final = "沿用主单地点"
 
 ASKED_WHERE: Final = (Disposition.AWAITING_INFO, Certainty.UNKNOWN)
 """The caller is asked for a place of which nothing is known: only then a hint may guide."""
+PAST: Final = timedelta(days=1)
+"""What happened so long before the call is reported afterwards (事后反映): proposal."""
 REPEATED: Final = 2
 """So many earlier tickets of one caller make the next a repeat (重复来电): proposal."""
 
@@ -66,7 +69,8 @@ class Matter:
     the ticket this one was split off, for words that name none; `place` is where a person
     says it is, whatever the words. `danger` is what is happening now, `standing` the alarms
     of before; `by_person` that a person gave the leaf. `earlier` and `usual_street` are the
-    caller's history: told to people, never decided by.
+    caller's history: told to people, never decided by. `past` is when it happened, of what
+    is reported long afterwards.
     """
 
     text: str
@@ -86,12 +90,18 @@ class Matter:
     usual_street: str | None = None
     refers_to: tuple[str, ...] = ()
     says_settled: bool = False
+    past: datetime | None = None
 
 
 def matter_of(classification: Classification, fallback: Place | None = None) -> Matter:
-    """The matter of a classified ticket."""
-    matter = matter_of_ticket(classification.ticket, classification.leaf, classification.priority)
-    return replace(
+    """The matter of a classified ticket.
+
+    What would be danger now in a call from the scene is none where the operator has noted that
+    it happened days ago, unless a person says so: nobody is called out within minutes for it.
+    """
+    ticket = classification.ticket
+    matter = matter_of_ticket(ticket, classification.leaf, classification.priority)
+    matter = replace(
         matter,
         abstained=classification.abstained,
         demands=classification.demands,
@@ -99,6 +109,11 @@ def matter_of(classification: Classification, fallback: Place | None = None) -> 
         by_person=classification.decided_by == PERSON,
         fallback=fallback,
     )
+    happened = ticket.occurred_at
+    urgent = matter.danger is not None or is_emergency(matter.priority)
+    if happened is None or ticket.received_at - happened <= PAST or matter.by_person or not urgent:
+        return matter
+    return replace(matter, danger=None, priority=max(matter.priority, Priority.P2), past=happened)
 
 
 def matter_of_ticket(
@@ -177,6 +192,7 @@ def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
         flags=flags.union(repeated),
         reasons=(
             *map(advice, alarms),
+            *_reported_afterwards(matter),
             *decided.reasons,
             *(_usual_street(policy, matter) if unplaced else ()),
             *split.values(),
@@ -279,6 +295,14 @@ def _follow_up(matter: Matter) -> str | None:
     if matter.refers_to:
         return f"来电人查询或催办工单{'、'.join(matter.refers_to)}，请告知进展或并入"
     return None
+
+
+def _reported_afterwards(matter: Matter) -> tuple[str, ...]:
+    """Why what sounds like danger is handled as none."""
+    if matter.past is None:
+        return ()
+    when = f"{matter.past.astimezone(SHANGHAI):%Y-%m-%d %H:%M}"
+    return (f"来电登记的发生时间为{when}，不按正在发生的险情处置；如险情仍在，请改判为紧急",)
 
 
 def _splits(demands: Sequence[Demand]) -> str:

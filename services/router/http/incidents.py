@@ -1,9 +1,11 @@
 """Events and splitting over HTTP: what the router proposes, and what dispatchers make of it."""
 
+from collections.abc import Sequence
 from typing import Annotated, Final
 
 from fastapi import Query
 from pydantic import StringConstraints
+from sqlalchemy import func
 from sqlalchemy.orm import aliased
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
@@ -69,9 +71,9 @@ def incidents(
     query = query.order_by(col(IncidentRow.number).desc()).limit(limit + 1)
     with centre.database.reading() as reader:
         rows = reader.execute(query).scalars().all()
-    page = rows[:limit]
-    following = page[-1].number if len(rows) > limit else None
-    return local_times(IncidentPage(items=[_summary(row) for row in page], next=following))
+        items = _summaries(reader, rows[:limit], caller)
+    following = items[-1].number if len(rows) > limit else None
+    return local_times(IncidentPage(items=items, next=following))
 
 
 @router.get("/incidents/{number}")
@@ -144,8 +146,28 @@ def _leave(
         return shown(work.writer, held.ticket, held.record, caller)
 
 
-def _summary(row: IncidentRow) -> IncidentSummary:
-    return IncidentSummary.model_validate(row, from_attributes=True)
+def _summaries(
+    reader: Reader, rows: Sequence[IncidentRow], caller: Principal
+) -> list[IncidentSummary]:
+    """The events as somebody may know them: who may not see a case is not told of it by count."""
+    incident, asker = col(IncidentMemberRow.incident), acts_for(caller.role, caller.unit)
+    hidden: dict[str, int] = {}
+    if asker is not None:
+        query = (
+            select(incident, func.count())
+            .join(CaseRow, col(CaseRow.number) == col(IncidentMemberRow.number))
+            .where(
+                incident.in_([row.number for row in rows]),
+                IncidentMemberRow.state != MemberState.REMOVED,
+                CaseRow.accused_unit == asker,
+            )
+            .group_by(incident)
+        )
+        hidden = dict(iter(reader.execute(query)))
+    shown = [IncidentSummary.model_validate(row, from_attributes=True) for row in rows]
+    return [
+        one.model_copy(update={"count": one.count - hidden.get(one.number, 0)}) for one in shown
+    ]
 
 
 def _readable(caller: Principal) -> SelectOfScalar[IncidentRow]:
@@ -167,7 +189,7 @@ def _visible(reader: Reader, number: str, caller: Principal) -> IncidentRow:
 
 
 def _view(reader: Reader, number: str, caller: Principal) -> IncidentView:
-    summary = _summary(_visible(reader, number, caller))
+    (summary,) = _summaries(reader, [_visible(reader, number, caller)], caller)
     rows = reader.execute(
         select(IncidentMemberRow)
         .where(IncidentMemberRow.incident == number)
@@ -187,6 +209,4 @@ def _view(reader: Reader, number: str, caller: Principal) -> IncidentView:
         for ticket, case in cases
         if may_know(caller.role, caller.unit, case.accused_unit)
     ]
-    hidden = len(cases) - len(members)
-    shown = summary.model_copy(update={"count": summary.count - hidden})
-    return local_times(IncidentView(**shown.model_dump(), members=members))
+    return local_times(IncidentView(**summary.model_dump(), members=members))

@@ -1,7 +1,7 @@
 """The units over HTTP, and their queues by pull, by long poll and by stream."""
 
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from datetime import datetime
 from typing import Annotated, Final
 
@@ -15,8 +15,7 @@ from services.router.http.contract import QueuePage, UnitView
 from services.router.storage.queues import BadCursor, Page, last_seq, position, read_queue
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
-from shared.discretion import GRID_CENTRE
-from shared.events import QueueItem
+from shared.discretion import acts_for
 from shared.problems import Problem, not_found
 from shared.roles import Role
 from shared.web import Caller, allow, api_router, local_times
@@ -58,14 +57,19 @@ async def _resume_after(
         at = position(unit, cursor)
     except BadCursor:
         raise Problem(422, "翻页游标不属于本单位队列", slug="bad-cursor") from None
-    if at > 0 and at > await run_in_threadpool(_head, centre, unit):
+    if at > 0 and at > await run_in_threadpool(_head, centre, unit, _barred(request.state.caller)):
         raise Problem(410, AHEAD, slug="cursor-ahead")
     return cursor
 
 
-def _head(centre: Centre, unit: str) -> int:
+def _head(centre: Centre, unit: str, barred: str | None) -> int:
     with centre.database.reading() as reader:
-        return last_seq(reader, unit)
+        return last_seq(reader, unit, barred)
+
+
+def _barred(caller: Principal) -> str | None:
+    """Complaints about whom the caller must not see in a queue: a unit's own holds none."""
+    return acts_for(caller.role, None)
 
 
 Resume = Annotated[str | None, Depends(_resume_after)]
@@ -107,10 +111,11 @@ async def queue(
 
     With `wait` an empty answer is held back until something changes, up to that many seconds.
     """
-    page = await _read(centre, unit, after, limit)
+    barred = _barred(caller)
+    page = await _read(centre, unit, after, limit, barred)
     if not page.items and wait > 0:
-        page = (await centre.watch.following(unit, page.last, wait)).up_to(limit)
-    return local_times(QueuePage(unit=unit, items=_shown(page, caller), cursor=page.cursor))
+        page = (await centre.watch.following(unit, page.last, wait, barred)).up_to(limit)
+    return local_times(QueuePage(unit=unit, items=page.items, cursor=page.cursor))
 
 
 @router.get("/units/{unit}/queue/stream", response_class=EventSourceResponse)
@@ -122,24 +127,21 @@ async def queue_stream(
 
     It ends with the reader's token.
     """
-    page = await _read(centre, unit, after, STREAM_LIMIT)
+    barred = _barred(caller)
+    page = await _read(centre, unit, after, STREAM_LIMIT, barred)
     while (left := caller.expires_at - time.time()) > 0:
-        for item in _shown(page, caller):
+        for item in page.items:
             shown = local_times(item).model_dump_json()
             yield ServerSentEvent(raw_data=shown, event="queue", id=f"{unit}:{item.seq}")
-        page = await centre.watch.following(unit, page.last, min(left, STREAM_WAIT_SECONDS))
+        wait = min(left, STREAM_WAIT_SECONDS)
+        page = await centre.watch.following(unit, page.last, wait, barred)
 
 
-def _shown(page: Page, caller: Principal) -> Sequence[QueueItem]:
-    """The entries of a page without those the caller must not see: complaints about them."""
-    if caller.role is not Role.DISPATCHER:
-        return page.items
-    return [item for item in page.items if item.ticket.accused_unit != GRID_CENTRE]
-
-
-async def _read(centre: Centre, unit: str, cursor: str | None, limit: int) -> Page:
+async def _read(
+    centre: Centre, unit: str, cursor: str | None, limit: int, barred: str | None
+) -> Page:
     def read() -> Page:
         with centre.database.reading() as reader:
-            return read_queue(reader, unit, cursor, limit)
+            return read_queue(reader, unit, cursor, limit, barred)
 
     return await run_in_threadpool(read)

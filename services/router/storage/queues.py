@@ -10,7 +10,7 @@ from collections.abc import Sequence, Set
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Text, cast, text
+from sqlalchemy import ColumnElement, Text, cast, text
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
@@ -21,14 +21,19 @@ from shared.events import QueueItem
 
 WATCH_SECONDS: Final = 0.05
 FOLLOWING: Final = text(
-    "SELECT w.unit, w.seen, e.item FROM unnest(CAST(:units AS text[]), CAST(:seen AS bigint[]))"
-    " AS w (unit, seen) CROSS JOIN LATERAL (SELECT seq, CAST(item AS text) AS item"
-    " FROM queue_entry WHERE unit = w.unit AND seq > w.seen ORDER BY seq LIMIT 100) e"
-    " ORDER BY w.unit, w.seen, e.seq"
+    "SELECT w.unit, w.seen, w.barred, e.item"
+    " FROM unnest(CAST(:units AS text[]), CAST(:seen AS bigint[]), CAST(:barred AS text[]))"
+    " AS w (unit, seen, barred) CROSS JOIN LATERAL (SELECT seq, CAST(item AS text) AS item"
+    " FROM queue_entry WHERE unit = w.unit AND seq > w.seen"
+    " AND (w.barred IS NULL OR item #>> '{case,accused_unit}' IS DISTINCT FROM w.barred)"
+    " ORDER BY seq LIMIT 100) e ORDER BY w.unit, w.seen, e.seq"
 )
 
-Place = tuple[str, int]
-"""A unit's queue, and the number a reader has seen of it."""
+Place = tuple[str, int, str | None]
+"""A unit's queue, the number a reader has seen of it, and whom they are.
+
+The last is None for who may read everything; see `read_queue`.
+"""
 
 
 class BadCursor(ValueError):
@@ -55,11 +60,17 @@ class Page:
         return Page(self.unit, self.items[:limit], self.items[limit - 1].seq)
 
 
-def read_queue(reader: Reader, unit: str, cursor: str | None, limit: int) -> Page:
-    """A page of a unit's queue. Raises BadCursor."""
+def read_queue(
+    reader: Reader, unit: str, cursor: str | None, limit: int, barred: str | None = None
+) -> Page:
+    """A page of a unit's queue. Raises BadCursor.
+
+    `barred` is the unit that somebody acts for who reads another's queue: complaints about it
+    are not there for them, in no page, no cursor and no wait.
+    """
     after = position(unit, cursor)
     query = select(cast(col(QueueRow.item), Text)).where(
-        QueueRow.unit == unit, col(QueueRow.seq) > after
+        QueueRow.unit == unit, col(QueueRow.seq) > after, *_readable(barred)
     )
     if cursor is None:
         query = query.where(col(QueueRow.open))
@@ -67,14 +78,24 @@ def read_queue(reader: Reader, unit: str, cursor: str | None, limit: int) -> Pag
     items = [QueueItem.model_validate_json(item) for item in found]
     last = items[-1].seq if items else after
     if cursor is None and len(items) < limit:
-        last = max(last, last_seq(reader, unit))
+        last = max(last, last_seq(reader, unit, barred))
     return Page(unit, items, last)
 
 
-def last_seq(reader: Reader, unit: str) -> int:
-    """The number of the last change in a unit's queue."""
-    found = reader.execute(text("SELECT seq FROM unit_feed WHERE unit = :unit"), {"unit": unit})
-    return int(found.scalar() or 0)
+def last_seq(reader: Reader, unit: str, barred: str | None = None) -> int:
+    """The number of the last change in a unit's queue that the reader may know of."""
+    if barred is None:
+        query = text("SELECT seq FROM unit_feed WHERE unit = :unit")
+        return int(reader.execute(query, {"unit": unit}).scalar() or 0)
+    seq = col(QueueRow.seq)
+    newest = select(QueueRow.seq).where(QueueRow.unit == unit, *_readable(barred))
+    return int(reader.execute(newest.order_by(seq.desc()).limit(1)).scalar() or 0)
+
+
+def _readable(barred: str | None) -> Sequence[ColumnElement[bool]]:
+    if barred is None:
+        return ()
+    return (col(QueueRow.item)["case"]["accused_unit"].astext.is_distinct_from(barred),)
 
 
 def position(unit: str, cursor: str | None) -> int:
@@ -95,10 +116,12 @@ class QueueWatch:
         self._waiting: dict[asyncio.Future[Page], Place] = {}
         self._task: asyncio.Task[None] | None = None
 
-    async def following(self, unit: str, seen: int, timeout: float) -> Page:
+    async def following(
+        self, unit: str, seen: int, timeout: float, barred: str | None = None
+    ) -> Page:
         """What changes in a unit's queue past `seen`; an empty page after `timeout` seconds."""
         answer: asyncio.Future[Page] = asyncio.get_running_loop().create_future()
-        self._waiting[answer] = (unit, seen)
+        self._waiting[answer] = (unit, seen, barred)
         if self._task is None or self._task.done():
             self._task = asyncio.create_task(self._watch())
         try:
@@ -126,10 +149,10 @@ class QueueWatch:
             behind = [place for place in places if feeds.get(place[0], 0) > place[1]]
             if not behind:
                 return {}
-            rows = reader.execute(
-                FOLLOWING, {"units": [u for u, _ in behind], "seen": [s for _, s in behind]}
-            ).all()
-        found: dict[Place, list[QueueItem]] = {}
-        for unit, seen, item in rows:
-            found.setdefault((unit, seen), []).append(QueueItem.model_validate_json(item))
+            units, seen, barred = map(list, zip(*behind, strict=True))
+            rows = reader.execute(FOLLOWING, {"units": units, "seen": seen, "barred": barred})
+            found: dict[Place, list[QueueItem]] = {}
+            for *place, item in rows:
+                entry = QueueItem.model_validate_json(item)
+                found.setdefault((place[0], place[1], place[2]), []).append(entry)
         return {place: Page(place[0], items, items[-1].seq) for place, items in found.items()}
