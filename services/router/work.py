@@ -43,7 +43,7 @@ from services.router.domain.whistles.records import (
     WhistleOrder,
     WhistleSetting,
 )
-from services.router.domain.whistles.summons import blowing_street
+from services.router.domain.whistles.summons import blowing_street, check_new
 from services.router.storage.cases import HeldCase
 from services.router.storage.held import By
 from services.router.storage.incidents import waiting_for
@@ -127,6 +127,7 @@ class Work:
         """Blow a whistle on a case in hand. Raises Refused."""
         number = f"{held.record.number}-W{len(held.whistles) + 1}"
         setting = self.setting(held.record, summons)
+        check_new(street, summons, [whistle.record for whistle in held.whistles.values()])
         decision = blow(number, held.record, street, summons, by.actor, setting, note)
         self.ledger.tell_whistle(decision, by)
         return decision

@@ -1,6 +1,6 @@
 """Whom a whistle may call, who blows it, and what it must say (handbook section 2)."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from services.router.domain.cases.records import CaseRecord
@@ -9,7 +9,12 @@ from services.router.domain.dangers import Response
 from services.router.domain.desks import DISCIPLINE, not_accused
 from services.router.domain.policy import STREET
 from services.router.domain.refusals import InvalidField, LimitExceeded, WrongState
-from services.router.domain.whistles.records import CalledUnit, KindTerms, Summons
+from services.router.domain.whistles.records import (
+    CalledUnit,
+    KindTerms,
+    Summons,
+    WhistleRecord,
+)
 from shared.discretion import GRID_CENTRE
 from shared.events import CaseState, Certainty, WhistleKind, is_emergency
 
@@ -82,6 +87,13 @@ def check_summons(case: CaseRecord, street: str, summons: Summons, units: Collec
         raise InvalidField("unit-repeated", "主办、协办单位不得重复")
     if any(unit not in units or unit in (street, case.accused_unit) for unit in called):
         raise InvalidField("unit-unavailable", "所呼叫的单位不存在，或不能由此哨呼叫")
+
+
+def check_new(street: str, summons: Summons, whistles: Iterable[WhistleRecord]) -> None:
+    """Raises LimitExceeded where the street has blown the very same, and it is not over yet."""
+    for known in whistles:
+        if not known.ended and (known.street, known.summons) == (street, summons):
+            raise LimitExceeded("whistle-sounding", f"同样的哨{known.number}尚未销哨，不必重复吹哨")
 
 
 def units_of(summons: Summons) -> tuple[CalledUnit, ...]:
