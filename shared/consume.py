@@ -14,6 +14,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
+from uuid import UUID
 
 import structlog
 
@@ -182,8 +183,12 @@ class ConsumerLoop(threading.Thread):
     def _apply(self, writer: Writer, batch: Sequence[Received]) -> int:
         group = self._subscription.group
         blocked = parked_keys(writer, group, (item.record.key for item in batch))
-        parsed = [(item, message) for item in batch if (message := parse(item)) is not None]
-        behind = [(item, message) for item, message in parsed if message.key in blocked]
+        parsed: dict[UUID, tuple[Received, Message]] = {}
+        for item in batch:
+            if (message := parse(item)) is not None:
+                # A relay that died between publishing and deleting has said it twice.
+                parsed.setdefault(message.id, (item, message))
+        behind = [each for each in parsed.values() if each[1].key in blocked]
         if behind:
             known = handled_before(writer, group, [message.id for _, message in behind])
             for item, message in behind:
@@ -191,7 +196,7 @@ class ConsumerLoop(threading.Thread):
                     self._park(
                         writer, item, "behind_parked", "an earlier event of this key is parked"
                     )
-        messages = [message for _, message in parsed if message.key not in blocked]
+        messages = [message for _, message in parsed.values() if message.key not in blocked]
         fresh = admit(writer, group, [message.id for message in messages])
         todo = [message for message in messages if message.id in fresh]
         if todo:

@@ -360,11 +360,19 @@ class DangerHeard(Payload):
 
 
 class PlaceCandidate(Payload):
-    """A place the words may mean: its street, what was matched, and how good the source is."""
+    """A place that words mean or may mean, and how the register knows it.
 
-    street: str
+    `words` were matched, `name` is the register's; `table` and `source` say where it stands
+    and where it is from, `confidence` how sure that is (`sourced-2+`, `sourced-1`, `derived`).
+    `street` is None where only the `district` is known.
+    """
+
+    street: str | None
     community: str | None = None
+    district: str | None = None
     name: str
+    words: str = ""
+    table: str = ""
     source: str
     confidence: str
 
@@ -374,6 +382,7 @@ class Place(Payload):
 
     `point` is an enclave point (飞地), `enclave` its class and `facility_owner` the unit
     that owns its pipes and roads; `regime` is the compound's, where the register knows it.
+    `evidence` are the names that decided.
     Where a place is not certain, `candidates` are what the words may mean, the likeliest
     first, and `question` is what to ask the caller so that one of them remains.
     """
@@ -389,6 +398,7 @@ class Place(Payload):
     reasons: tuple[str, ...] = ()
     candidates: tuple[PlaceCandidate, ...] = ()
     question: str | None = None
+    evidence: tuple[PlaceCandidate, ...] = ()
 
 
 class Alarm(Payload):

@@ -1,6 +1,6 @@
 """The commands of who looks after the policy: fill its registers, and try a changed one.
 
-    python -m services.router registers import compounds|enclaves|roads FILE.csv [--policy DIR]
+    python -m services.router registers import KIND FILE.csv [--policy DIR]
     python -m services.router registers check DIR
     python -m services.router backtest --policy DIR [--last N] [--on DAY] [--format text|json]
 
@@ -16,7 +16,7 @@ import typer
 
 from services.router import backtest as trying
 from services.router.domain.policy import Policy, PolicyError
-from services.router.policy.imports import import_register
+from services.router.policy.imports import REGISTERS, import_register
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.calendar import SHANGHAI
 from shared.commands import own_database, refuse
@@ -25,15 +25,20 @@ from shared.settings import load_settings
 SOME_REFUSED = 1
 """The exit code where rows were refused and the others stand."""
 
-registers = typer.Typer(no_args_is_help=True, help="登记册：小区、飞地点位、道路门牌号段。")
+registers = typer.Typer(
+    no_args_is_help=True, help="登记册：小区、地标、飞地、道路、交口、区外地点。"
+)
 
 
 class Register(StrEnum):
     """The registers that can be imported."""
 
     COMPOUNDS = "compounds"
+    LANDMARKS = "landmarks"
     ENCLAVES = "enclaves"
     ROADS = "roads"
+    CROSSINGS = "crossings"
+    OUTSIDE = "outside"
 
 
 class Format(StrEnum):
@@ -51,7 +56,7 @@ def add_commands(cli: typer.Typer) -> None:
 
 @registers.command("import")
 def import_rows(
-    register: Annotated[Register, typer.Argument(metavar="compounds|enclaves|roads")],
+    register: Annotated[Register, typer.Argument(metavar="|".join(REGISTERS))],
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8或GB18030")],
     policy: Annotated[
         Path | None, typer.Option("--policy", help="策略目录，缺省为HOTLINE_POLICY_DIR")

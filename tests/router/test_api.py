@@ -102,7 +102,7 @@ NEXT_EVENING, THIRD_EVENING = "2026-11-24T17:30:00+08:00", "2026-11-26T17:30:00+
             "awaiting_info",
             "hotline-office",
             "unknown",
-            "地点不明，须向来电人问清",
+            "地点不明，须向来电人问清：请问在哪条路、哪个小区，或者哪个路口附近？",
             None,
         ),
         (
@@ -159,6 +159,31 @@ def test_a_preview_says_who_would_do_it_by_when_and_why(
     if clocks is not None:
         shown = [(c["kind"], c["within"], c["calendar"], c["due_at"]) for c in found["clocks"]]
         assert shown == clocks
+
+
+def test_a_preview_leaves_the_places_that_are_meant_and_what_to_ask(station: Station) -> None:
+    found = preview(station, leaf=LAMP, text="鞍山西道路灯不亮")
+    assert {one["street"] for one in found["candidates"]} == {"xuefu", "wanxing"}
+    assert found["question"] == found["place"]["question"]
+    assert found["question"].startswith("请问是鞍山西道靠")
+    known = preview(station, leaf=LAMP, address=HERE)
+    assert (known["candidates"], known["question"]) == ([], None)
+
+
+def test_a_preview_of_danger_says_what_to_dial_and_what_to_tell(station: Station) -> None:
+    said = {"kind": "trapped_lift", "clause": "电梯里困了人"}
+    found = preview(station, leaf=LAMP, address=HERE, danger=said)
+    (alarm,) = found["alarms"]
+    assert (found["priority"], alarm["kind"], alarm["clause"]) == ("P0", *said.values())
+    assert alarm["dial"]
+    assert alarm["tell_caller"]
+    assert found["disposition"] == "transfer_emergency"
+
+
+@pytest.mark.parametrize("kind", ["nonsense", "", "Trapped", 3])
+def test_a_preview_of_a_danger_that_there_is_not_is_refused(station: Station, kind: object) -> None:
+    asked = {"text": "x", "leaf": LAMP, "danger": {"kind": kind}}
+    assert station.post("/route", asked).status_code == 422
 
 
 def test_a_preview_stores_nothing(empty_station: Station) -> None:

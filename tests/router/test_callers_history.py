@@ -30,7 +30,7 @@ ABUSE = "你们一帮废物！电话打八遍了！@#￥…楼上漏水漏我一
         (LAMP, {"address": "荣迁"}, False),
         (LAMP, {"address": HERE}, False),
         (LAMP, {"address": "和平区南京路"}, False),
-        (LAMP, {"address": "金福里3号楼"}, False),
+        (LAMP, {"address": "鸿福里3号楼"}, False),
         (TRAPPED, {"address": None}, False),
     ],
 )

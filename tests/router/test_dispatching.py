@@ -162,7 +162,7 @@ PARENTS = Place(
         ("老人食堂关门了", None, None, False),
         ("风荷园老人食堂关门了", PARENTS, "wanxing", False),
         ("和平区南京路食堂关门了", PARENTS, None, False),
-        ("金福里3号楼食堂关门了", PARENTS, None, False),
+        ("鸿福里3号楼食堂关门了", PARENTS, None, False),
     ],
 )
 def test_only_words_without_a_place_use_that_of_the_parent(

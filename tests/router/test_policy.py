@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from services.router.domain.policy import STREET, PolicyError
+from services.router.policy.files import Row
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from shared.events import CalendarName, ClockKind, Disposition, Priority, Regime
 from shared.taxonomy import load_taxonomy
@@ -269,8 +270,30 @@ def test_a_fault_names_its_line(directory: Path, file: str, row: str, reason: st
     assert f"{file}第{line}行" in error.sentence
 
 
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
+def test_a_table_is_read_as_a_spreadsheet_saves_it(directory: Path, encoding: str) -> None:
+    for table in ("responsibility.csv", "communities.csv"):
+        content = (directory / table).read_text(encoding="utf-8")
+        (directory / table).write_bytes(content.replace("\n", "\r\n").encode(encoding))
+    assert load_policy(directory).responsibility == load_policy(POLICY_DIRECTORY).responsibility
+
+
+@pytest.mark.parametrize("written", ["2021-01-01", "2021/1/1", "2021-1-1", "2021.01.01"])
+def test_a_date_is_read_as_a_spreadsheet_writes_it(written: str) -> None:
+    assert Row("units.csv", 2, {"valid_from": written}).day("valid_from") == date(2021, 1, 1)
+
+
+@pytest.mark.parametrize("damaged", ["1.20104E+08", "12010400", "120104002", ""])
+def test_a_code_that_a_spreadsheet_has_spoilt_is_refused(directory: Path, damaged: str) -> None:
+    units = (directory / "units.csv").read_text(encoding="utf-8")
+    first = units.split("\n")[1].split(",")
+    spoilt = units.replace(",".join(first), ",".join([*first[:3], damaged, *first[4:]]))
+    (directory / "units.csv").write_text(spoilt, encoding="utf-8")
+    assert fault(directory).file == "units.csv"
+
+
 def test_a_missing_or_unreadable_file_is_refused(directory: Path) -> None:
-    (directory / "stems.csv").write_bytes("林苑".encode("gb18030"))
+    (directory / "stems.csv").write_bytes(b"\xff\xff\xff")
     assert "UTF-8" in fault(directory).reason
     (directory / "stems.csv").unlink()
     assert fault(directory).sentence == "stems.csv：文件不存在"

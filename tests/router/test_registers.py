@@ -24,6 +24,9 @@ HEADS = {
     "compounds": "name,community,street,regime,source",
     "enclaves": "name,class,street,facility_owner,source",
     "roads": "road,from,to,district,street,source",
+    "landmarks": "name,kind,street,source,aliases",
+    "crossings": "road_a,road_b,street,source",
+    "outside": "name,kind,district,street",
 }
 
 
@@ -60,13 +63,13 @@ def files_of(directory: Path) -> dict[str, bytes]:
 
 def test_an_imported_compound_is_found_with_its_regime(directory: Path, tmp_path: Path) -> None:
     result = imported(
-        directory, tmp_path, "compounds", "金福里,120104005001,wanxing,old_building,台账"
+        directory, tmp_path, "compounds", "鸿福里,120104005001,wanxing,old_building,台账"
     )
     assert result.exit_code == 0, result.output
     assert "新增 1 行，替换 0 行，拒绝 0 行" in result.stdout
     policy = load_policy(directory)
     assert policy.version in result.stdout
-    place = resolve(policy.gazetteer, "我们金福里是老楼区")
+    place = resolve(policy.gazetteer, "我们鸿福里是老楼区")
     assert (place.street, place.community) == ("wanxing", "120104005001")
     assert place.regime is Regime.OLD_BUILDING
 
@@ -123,6 +126,55 @@ GOOD_ROWS = {
 }
 
 
+@pytest.mark.parametrize(
+    ("register", "row", "said", "street"),
+    [
+        ("landmarks", "某某商厦,mall,wanxing,台账,某厦", "某某商厦门口", "wanxing"),
+        ("landmarks", "某某商厦,mall,wanxing,台账,某某厦|老商厦", "老商厦对面", "wanxing"),
+        ("landmarks", "某某车站,metro,wanxing|xuefu,台账,", "某某车站A口", None),
+        ("crossings", "甲乙路,丙丁道,huayuan,台账", "甲乙路和丙丁道交口", "huayuan"),
+        ("crossings", "甲乙路,丙丁道,huayuan|xuefu,台账", "丙丁道跟甲乙路路口", None),
+        ("roads", "甲乙路,,,南开区,huayuan,台账", "甲乙路上没有灯", None),
+        ("outside", "某某水库,place,西青区,", "某某水库边上", None),
+    ],
+)
+def test_every_kind_of_register_can_be_filled(
+    directory: Path, tmp_path: Path, register: str, row: str, said: str, street: str | None
+) -> None:
+    before = resolve(load_policy(directory).gazetteer, said)
+    assert before.certainty is Certainty.UNKNOWN
+    done = imported(directory, tmp_path, register, row)
+    assert done.exit_code == 0, done.output
+    place = resolve(load_policy(directory).gazetteer, said)
+    assert place.street == street
+    assert place.certainty is not Certainty.UNKNOWN
+
+
+@pytest.mark.parametrize(
+    ("register", "row", "reason"),
+    [
+        ("landmarks", "某某商厦,mall,nowhere,x,", "未知的街道"),
+        ("landmarks", "迎水里,mall,wanxing,x,", "已是王顶堤街道的社区"),
+        ("landmarks", "某某商厦,mall,wanxing,x,=1+1", "不含空格和符号"),
+        ("crossings", "甲乙路,甲乙路,wanxing,x", "两条不同的道路"),
+        ("crossings", "甲乙路,丙丁道,,x", "“street”不能为空"),
+        ("roads", "甲乙路,1,,南开区,wanxing,x", "“to”不能为空"),
+        ("roads", "甲乙路,,,南开区,nowhere,x", "未知的街道"),
+        ("outside", "某某水库,lake,西青区,", "未知的类别"),
+        ("outside", "某某水库,place,南开区,", "本区的地点"),
+    ],
+)
+def test_a_bad_row_of_any_register_is_refused_with_its_line(
+    directory: Path, tmp_path: Path, register: str, row: str, reason: str
+) -> None:
+    before = files_of(directory)
+    done = imported(directory, tmp_path, register, row)
+    assert done.exit_code == 1
+    assert "第2行" in done.stdout
+    assert reason in done.stdout
+    assert files_of(directory) == before
+
+
 @pytest.mark.parametrize(("register", "row", "reason"), BAD_ROWS)
 def test_a_bad_row_is_refused_with_its_line_and_the_good_ones_stand(
     directory: Path, tmp_path: Path, register: str, row: str, reason: str
@@ -174,7 +226,7 @@ def test_many_names_that_begin_alike_are_found_as_fast_as_others(
     assert seconds(alike) < 5 * seconds(shipped)
 
 
-@pytest.mark.parametrize("register", HEADS)
+@pytest.mark.parametrize("register", GOOD_ROWS)
 def test_a_row_that_stands_twice_in_the_file_is_refused_once(
     directory: Path, tmp_path: Path, register: str
 ) -> None:
@@ -219,7 +271,7 @@ def test_what_a_spreadsheet_saves_is_read(directory: Path, tmp_path: Path, encod
 @pytest.mark.parametrize(
     ("content", "reason"),
     [
-        (None, "读不了"),
+        (None, "不存在"),
         (b"\xff\xff\xff", "编码"),
         ("名称,街道\n".encode(), "表头应为name,community,street,regime,source"),
         (b"", "表头"),

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from services.router.domain.places.resolver import NOTHING_SAID, UNREGISTERED, resolve
+from services.router.domain.places.evidence import UNREGISTERED
+from services.router.domain.places.resolver import NOTHING_SAID, resolve
 from services.router.domain.policy import PolicyError
 from services.router.domain.responsibility import Routing, decide
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
@@ -43,7 +44,7 @@ HERE = Place(
 STEM = Place(district="南开区", street="wangdingdi", certainty=Certainty.AMBIGUOUS, reasons=("问",))
 NOWHERE = Place(certainty=Certainty.UNKNOWN, reasons=(NOTHING_SAID,))
 EITHER = Place(district="南开区", certainty=Certainty.AMBIGUOUS, reasons=("两条街道",))
-NAMED = Place(certainty=Certainty.UNKNOWN, reasons=(f"{UNREGISTERED}“金福里”",))
+NAMED = Place(certainty=Certainty.UNKNOWN, reasons=(f"{UNREGISTERED}“鸿福里”",))
 ELSEWHERE = Place(district="河东区", certainty=Certainty.OUTSIDE, reasons=("属河东区",))
 MOVED = Place(district="西青区", certainty=Certainty.TRANSFERRED, reasons=("2021年划出",))
 OWNED = HERE.model_copy(
@@ -95,7 +96,7 @@ SCENARIOS = [
     ),
     (
         "S03",
-        "我们金福里是老楼区，以前门口还有个看门的，这俩月人没了，5号楼6号楼当间儿垃圾堆老高。",
+        "我们鸿福里是老楼区，以前门口还有个看门的，这俩月人没了，5号楼6号楼当间儿垃圾堆老高。",
         ("property.old_building_mgmt", Priority.P3),
         (MANUAL, None, "grid-centre"),
     ),

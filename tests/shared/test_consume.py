@@ -5,9 +5,13 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from uuid import uuid4
 
 import psycopg
 import pytest
+from hypothesis import HealthCheck, given
+from hypothesis import settings as effort
+from hypothesis import strategies as st
 from sqlalchemy import text
 from structlog.testing import capture_logs
 
@@ -99,6 +103,20 @@ def test_a_redelivered_batch_has_no_second_effect(database: Database, bus: Bus) 
     loop.handle(batch)
     loop.handle(batch)
     assert effects(database) == {"a": [1, 2, 3]}
+
+
+@effort(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.lists(st.integers(0, 5), min_size=1, max_size=8), min_size=1, max_size=4))
+def test_whatever_arrives_however_often_has_its_effect_once(
+    database: Database, bus: Bus, batches: list[list[int]]
+) -> None:
+    topic, key = new_topic(bus), f"key-{uuid4().hex}"
+    said = [record(topic, key, n) for n in range(6)]
+    loop = loop_of(bus, database, topic, keep)
+    for batch in batches:
+        loop.handle(received([said[n] for n in batch]))
+    in_order = dict.fromkeys(n for batch in batches for n in batch)
+    assert effects(database)[key] == list(in_order)
 
 
 def test_two_consumers_each_have_their_own_effect(database: Database, bus: Bus) -> None:

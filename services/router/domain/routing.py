@@ -137,12 +137,15 @@ def matter_of_ticket(
     )
 
 
-def locate(policy: Policy, matter: Matter) -> Place:
-    """Where a person says the matter is, else by its own words, else by its fallback."""
+def locate(policy: Policy, matter: Matter, day: date | None = None) -> Place:
+    """Where a person says the matter is, else by its own words, else by its fallback.
+
+    `day` is the day whose register counts.
+    """
     if matter.place is not None:
         return matter.place
     place = resolve(
-        policy.gazetteer, matter.text, matter.address, matter.location, policy.boundaries
+        policy.gazetteer, matter.text, matter.address, matter.location, policy.boundaries, day
     )
     silent = place.certainty is Certainty.UNKNOWN and not names_unregistered(place)
     if matter.fallback is None or not silent:
@@ -153,7 +156,7 @@ def locate(policy: Policy, matter: Matter) -> Place:
 
 def route(policy: Policy, matter: Matter, at: datetime) -> Routing:
     """What to do with a matter under the policy valid at `at`. Raises PolicyError."""
-    place = locate(policy, matter)
+    place = locate(policy, matter, at.astimezone(SHANGHAI).date())
     alarms, call = _heard(policy, matter, at)
     priority = priority_with(alarms, matter.priority)
     accused = _accused(matter.accused_unit, place)
@@ -272,11 +275,12 @@ def place_named(
     if street is None and community is None:
         if not words:
             return None
-        return resolve(policy.gazetteer, words, None, None, policy.boundaries)
+        return resolve(policy.gazetteer, words, None, None, policy.boundaries, day)
     unit = policy.units.get(street or "") or streets.get((community or "")[:9])
     if unit is None or unit.division_code not in streets:
         raise InvalidField("unknown-street", "没有这个街道或社区")
-    if community is not None and not community.startswith(unit.division_code):
+    known = policy.gazetteer.communities.get(community or "")
+    if community is not None and (known is None or known.street != unit.slug):
         raise InvalidField("unknown-community", "该街道没有这个社区")
     return Place(
         district=HOME_DISTRICT,

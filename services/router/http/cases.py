@@ -47,8 +47,9 @@ from services.router.storage.whistles import whistles_of
 from services.router.work import Work
 from shared.auth import Principal
 from shared.calendar import SHANGHAI, due
+from shared.dangers import load_dangers
 from shared.database import Reader
-from shared.events import Location, Ticket, is_emergency
+from shared.events import Danger, Location, Ticket, is_emergency
 from shared.metrics import CASE_COMMANDS
 from shared.problems import Problem, not_found
 from shared.protection import case_for_unit, for_unit
@@ -88,6 +89,9 @@ def preview(question: RouteQuestion, centre: Router, caller: Caller) -> RouteAns
     leaf = load_taxonomy().get(question.leaf)
     if leaf is None:
         raise Problem(422, "没有这个事项", slug="unknown-leaf")
+    heard = question.danger
+    if heard is not None and heard.kind not in load_dangers():
+        raise Problem(422, "没有这类险情", slug="unknown-danger")
     at = question.at or datetime.now(UTC)
     point = question.location
     matter = Matter(
@@ -98,6 +102,7 @@ def preview(question: RouteQuestion, centre: Router, caller: Caller) -> RouteAns
         priority=question.priority or leaf.priority,
         accused_unit=question.accused_unit,
         abstained=question.abstained,
+        danger=Danger(kind=heard.kind, clause=heard.clause) if heard else None,
     )
     routing = route(centre.rules.policy, matter, at)
     clocks = []
@@ -114,6 +119,10 @@ def preview(question: RouteQuestion, centre: Router, caller: Caller) -> RouteAns
         )
     answer = RouteAnswer(
         place=routing.place,
+        candidates=routing.place.candidates,
+        question=routing.place.question,
+        priority=routing.priority,
+        alarms=routing.alarms,
         disposition=routing.disposition,
         lead_unit=routing.lead_unit or routing.desk,
         assist_units=routing.assist_units,

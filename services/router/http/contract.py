@@ -25,11 +25,13 @@ from shared.bodies import (
     of_our_time,
 )
 from shared.events import (
+    Alarm,
     CalendarName,
     Case,
     ClockKind,
     Disposition,
     Place,
+    PlaceCandidate,
     Priority,
     QueueItem,
     Ticket,
@@ -42,6 +44,13 @@ Moment = Annotated[AwareDatetime, AfterValidator(of_our_time)]
 """An instant that deadlines can be counted from."""
 
 
+class HeardDanger(Body):
+    """A danger that the classifier has heard in the words: its kind, and the clause."""
+
+    kind: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
+    clause: Line = ""
+
+
 class RouteQuestion(Body):
     """A ticket that does not exist yet: where would it go?"""
 
@@ -52,6 +61,7 @@ class RouteQuestion(Body):
     priority: Priority | None = None
     accused_unit: UnitSlug | None = None
     abstained: StrictBool = False
+    danger: HeardDanger | None = None
     at: Moment | None = None
 
 
@@ -66,9 +76,17 @@ class ClockPreview(BaseModel):
 
 
 class RouteAnswer(BaseModel):
-    """What the router would do. `lead_unit` names who acts next, be it only to decide."""
+    """What the router would do. `lead_unit` names who acts next, be it only to decide.
+
+    `candidates` are the places that the words may mean, `question` what to ask the caller so
+    that one of them remains. `alarms` say what to dial at once, and what to tell the caller.
+    """
 
     place: Place
+    candidates: Sequence[PlaceCandidate]
+    question: str | None
+    priority: Priority
+    alarms: Sequence[Alarm]
     disposition: Disposition
     lead_unit: str | None
     assist_units: Sequence[str]

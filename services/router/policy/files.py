@@ -2,7 +2,9 @@
 
 import csv
 import io
+import re
 from collections.abc import Collection, Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -12,6 +14,7 @@ from services.router.domain.policy import PolicyError
 from shared.calendar import Limit, LimitError, parse_limit
 
 SEPARATOR: Final = "|"
+DAY: Final = re.compile(r"([0-9]{4})[-/.]([0-9]{1,2})[-/.]([0-9]{1,2})")
 MOST_DIGITS: Final = 9
 """Of a whole number in a table."""
 
@@ -58,12 +61,15 @@ class Row:
         return tuple(part.strip() for part in self.cells[column].split(SEPARATOR) if part.strip())
 
     def day(self, column: str) -> date | None:
-        """The cell as a date, None where it is empty."""
+        """The cell as a date, also as spreadsheets write it (2021/1/1); None where it is empty."""
         value = self.cells[column]
-        try:
-            return date.fromisoformat(value) if value else None
-        except ValueError:
-            raise self.error(f"日期“{value}”不是YYYY-MM-DD") from None
+        if not value:
+            return None
+        written = DAY.fullmatch(value)
+        if written is not None:
+            with suppress(ValueError):
+                return date(*map(int, written.groups()))
+        raise self.error(f"日期“{value}”不是YYYY-MM-DD")
 
     def limit(self, column: str) -> Limit | None:
         """The cell as a limit such as 15min, 4h, 2wd or 15cd, None where it is empty."""
@@ -73,6 +79,15 @@ class Row:
         except LimitError:
             raise self.error(f"时限“{value}”应如15min、4h、2wd、15cd") from None
 
+    def code(self, column: str, digits: int) -> str:
+        """The cell as a code of so many digits: a spreadsheet may have spoilt it."""
+        value = self.required(column)
+        if not (value.isascii() and value.isdigit() and len(value) == digits):
+            raise self.error(
+                f"代码“{value}”不是{digits}位数字（电子表格可能改动过，请设为文本格式）"
+            )
+        return value
+
     def number(self, column: str) -> int:
         """The cell as a whole number."""
         value = self.required(column)
@@ -81,45 +96,66 @@ class Row:
         return int(value)
 
 
-def read_table(path: Path, columns: tuple[str, ...]) -> tuple[Row, ...]:
-    """The rows of a CSV file in UTF-8 whose header is exactly `columns`.
+def decoded(path: Path) -> str:
+    """The text of a table that a person or a spreadsheet saved, in UTF-8 or in GB18030.
 
-    Raises PolicyError where the file is missing or not UTF-8, or the header or a row's
-    number of cells differs.
+    Raises PolicyError where it is missing, cannot be read, or is neither.
     """
     try:
-        content = path.read_text(encoding="utf-8-sig")
+        content = path.read_bytes()
     except (FileNotFoundError, NotADirectoryError):
         raise PolicyError(path.name, 0, "文件不存在") from None
     except OSError as error:
         raise PolicyError(path.name, 0, f"读不了（{error.strerror}）") from None
-    except UnicodeDecodeError:
-        raise PolicyError(path.name, 0, "不是UTF-8编码") from None
+    for encoding in ("utf-8-sig", "gb18030"):
+        try:
+            return content.decode(encoding)
+        except UnicodeDecodeError:
+            continue
+    raise PolicyError(path.name, 0, "不是UTF-8或GB18030编码")
+
+
+def read_table(
+    path: Path, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> tuple[Row, ...]:
+    """The rows of a CSV file whose header is `columns`, then any of the `optional` ones.
+
+    Raises PolicyError where the file cannot be read, or the header or a row's number of
+    cells differs.
+    """
     rows: list[Row] = []
-    for row in parse_table(path.name, content, columns):
+    for row in parse_table(path.name, decoded(path), columns, optional):
         if isinstance(row, PolicyError):
             raise row
         rows.append(row)
     return tuple(rows)
 
 
-def parse_table(file: str, content: str, columns: tuple[str, ...]) -> Iterator[Row | PolicyError]:
+def parse_table(
+    file: str, content: str, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+) -> Iterator[Row | PolicyError]:
     """The rows of a table, one a line, and in place of a line that is no row of it its fault.
 
     Each line is read by itself: a quotation mark that is never closed spoils no other row.
-    Raises PolicyError where the header is not exactly `columns`.
+    Optional columns that the header, or the end of a line, leaves out are empty. Raises
+    PolicyError where the header is another.
     """
     lines = io.StringIO(content, newline=None)
-    if _cells(next(lines, "")) != columns:
-        raise PolicyError(file, 1, f"表头应为{','.join(columns)}")
+    header = _cells(next(lines, "")) or ()
+    more = header[len(columns) :]
+    if header[: len(columns)] != columns or len(set(more)) < len(more) or set(more) - {*optional}:
+        also = f"，其后可有{','.join(optional)}" if optional else ""
+        raise PolicyError(file, 1, f"表头应为{','.join(columns)}{also}")
+    blank = dict.fromkeys(optional, "")
     for number, line in enumerate(lines, start=2):
         cells = _cells(line)
         if cells is None:
             yield PolicyError(file, number, "引号不成对、一格里有换行，或内容过长")
-        elif any(cells) and len(cells) != len(columns):
-            yield PolicyError(file, number, f"应有{len(columns)}列，实有{len(cells)}列")
+        elif any(cells) and not len(columns) <= len(cells) <= len(header):
+            wanted = len(columns) if len(cells) < len(columns) else len(header)
+            yield PolicyError(file, number, f"应有{wanted}列，实有{len(cells)}列")
         elif any(cells):
-            yield Row(file, number, dict(zip(columns, cells, strict=True)))
+            yield Row(file, number, blank | dict(zip(header, cells, strict=False)))
 
 
 def _cells(line: str) -> tuple[str, ...] | None:

@@ -1,8 +1,9 @@
-"""Importing compounds, enclave points and road ranges into a policy directory.
+"""Importing the registers of places into a policy directory.
 
 Every row of the file is checked by itself: a bad one is refused with its line and reason,
-the good ones are added or take the place of the row with the same name, or the same range
-of the same road. The policy that results must load as a whole before it stands.
+the good ones are added or take the place of the row with the same name, the same crossing,
+or the same range of the same road. The policy that results must load as a whole before it
+stands.
 """
 
 import contextlib
@@ -13,7 +14,7 @@ import os
 import shutil
 import tempfile
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
@@ -21,25 +22,53 @@ from typing import Final
 
 from services.router.domain.places.gazetteer import NumberRange
 from services.router.domain.policy import PolicyError
-from services.router.policy.files import Row, parse_table, read_table
+from services.router.policy.files import Row, decoded, parse_table, read_table
 from services.router.policy.loading import load_policy
 from services.router.policy.places import (
     COMPOUNDS,
+    CROSSINGS,
     ENCLAVES,
+    LANDMARKS,
+    OPTIONAL,
+    OUTSIDE,
     ROADS,
     Registers,
+    aliases_of,
     compound_of,
+    crossing_of,
     enclave_of,
+    landmark_of,
     numbers_of,
+    outside_of,
+    pass_of,
     refuse_overlap,
 )
 from services.router.policy.registers import open_registers
 from services.router.policy.units import load_units
 
-COLUMNS: Final[Mapping[str, tuple[str, ...]]] = MappingProxyType(
-    {"compounds": COMPOUNDS, "enclaves": ENCLAVES, "roads": ROADS}
+
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """A register that can be imported: its file, its header, what tells its rows apart."""
+
+    file: str
+    columns: tuple[str, ...]
+    key: tuple[str, ...]
+    check: Callable[[Registers, Row], object]
+
+
+_KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
+    {
+        "compounds": _Kind("compounds", COMPOUNDS, ("name",), compound_of),
+        "landmarks": _Kind("landmarks", LANDMARKS, ("name",), landmark_of),
+        "enclaves": _Kind("enclaves", ENCLAVES, ("name",), enclave_of),
+        "roads": _Kind("roads", ROADS, ("road", "from", "to", "district", "street"), pass_of),
+        "crossings": _Kind("crossings", CROSSINGS, ("road_a", "road_b"), crossing_of),
+        "outside": _Kind("outside_places", OUTSIDE, ("name", "district"), outside_of),
+    }
 )
-"""The registers that can be imported, and the header of each."""
+REGISTERS: Final = tuple(_KINDS)
+"""The registers that can be imported."""
 
 Key = tuple[str, ...]
 """What tells one row of a register from another."""
@@ -81,14 +110,15 @@ def _imported(directory: Path, register: str, file: Path) -> Imported:
     units = load_units(directory)
     streets = {unit.slug: unit.name for unit in units.values() if unit.kind == "street"}
     registers, _ = open_registers(directory, streets, units.keys())
-    target = directory / f"{register}.csv"
-    standing = read_table(target, COLUMNS[register])
-    rows = parse_table(file.name, _decoded(file), COLUMNS[register])
+    kind = _KINDS[register]
+    target = directory / f"{kind.file}.csv"
+    standing = read_table(target, kind.columns, OPTIONAL)
+    rows = parse_table(file.name, decoded(file), kind.columns, OPTIONAL)
     book = _Book(registers, register, standing)
     refused = tuple(fault for row in rows if (fault := book.take(row)))
     if not book.taken:
         return Imported(0, 0, refused, load_policy(directory).version)
-    version = _swap(target, _written(COLUMNS[register], book.rows))
+    version = _swap(target, _written(kind.columns, book.rows))
     replaced = len(book.taken.keys() & {book.key(row) for row in standing})
     return Imported(len(book.taken) - replaced, replaced, refused, version)
 
@@ -98,7 +128,7 @@ class _Book:
 
     def __init__(self, registers: Registers, register: str, standing: tuple[Row, ...]) -> None:
         self._registers = registers
-        self._register = register
+        self._kind = _KINDS[register]
         self._ranges: dict[str, dict[Key, NumberRange]] = defaultdict(dict)
         self.rows: dict[Key, Row] = {}
         self.taken: dict[Key, int] = {}
@@ -123,39 +153,26 @@ class _Book:
         return None
 
     def key(self, row: Row) -> Key:
-        """The name, or the road and its range."""
-        if self._register != "roads":
-            return (row.text("name"),)
-        return row.text("road"), str(row.number("from")), str(row.number("to"))
+        """What tells this row from the others; of a range of numbers the road and the range."""
+        if row.cells.get("from"):
+            return row.text("road"), str(row.number("from")), str(row.number("to"))
+        key = tuple(row.text(column) for column in self._kind.key)
+        return tuple(sorted(key)) if self._kind.columns is CROSSINGS else key
 
     def _check(self, row: Row) -> None:
-        match self._register:
-            case "compounds":
-                compound_of(self._registers, row)
-            case "enclaves":
-                enclave_of(self._registers, row)
-            case _:
-                road, numbers = numbers_of(self._registers, row)
-                ranges, key = self._ranges[road], self.key(row)
-                refuse_overlap(row, numbers, (ranges[other] for other in ranges if other != key))
-                ranges[key] = numbers
-
-
-def _decoded(file: Path) -> str:
-    """The text of a file that a spreadsheet saved, in UTF-8 or in GB18030."""
-    try:
-        content = file.read_bytes()
-    except OSError as error:
-        raise PolicyError(file.name, 0, f"读不了（{error.strerror}）") from None
-    for encoding in ("utf-8-sig", "gb18030"):
-        try:
-            return content.decode(encoding)
-        except UnicodeDecodeError:
-            continue
-    raise PolicyError(file.name, 0, "不是UTF-8或GB18030编码")
+        aliases_of(row)
+        if not (row.cells.get("from") or row.cells.get("to")):
+            self._kind.check(self._registers, row)
+            return
+        road, numbers = numbers_of(self._registers, row)
+        ranges, key = self._ranges[road], self.key(row)
+        refuse_overlap(row, numbers, (ranges[other] for other in ranges if other != key))
+        ranges[key] = numbers
 
 
 def _written(columns: tuple[str, ...], rows: Mapping[Key, Row]) -> str:
+    used = (name for name in OPTIONAL if any(row.text(name) for row in rows.values()))
+    columns = (*columns, *used)
     sheet = io.StringIO()
     writer = csv.writer(sheet, lineterminator="\n")
     writer.writerow(columns)

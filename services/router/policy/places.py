@@ -1,15 +1,20 @@
-"""The registers of places that a district fills itself: compounds, enclave points, road ranges.
+"""The registers of places that a district fills itself, a table for each kind.
 
-No public list of the 693 小区 and of the 100 飞地 exists, so these files grow by import.
-Each row is checked by itself here, the same way at start and at import.
+Compounds, landmarks, enclave points, roads with their house numbers, crossings and places
+outside. No official list of them is public: what is shipped was gathered from listings of
+2020 and grows by import. Each row is checked by itself here, the same way at start and at
+import. A row whose `confidence` is `derived`, or that names several streets, proves nothing
+by itself: it is proposed, and a person or the caller decides.
 """
 
 import re
+import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from services.router.domain.places.asking import SUPPOSED
 from services.router.domain.places.gazetteer import (
     HOME_DISTRICT,
     Entry,
@@ -17,13 +22,22 @@ from services.router.domain.places.gazetteer import (
     NumberRange,
     Registered,
 )
-from services.router.domain.places.names import normalised
 from services.router.policy.files import Row, read_table
+from services.router.policy.units import validity
 from shared.events import Regime
 
 COMPOUNDS: Final = ("name", "community", "street", "regime", "source")
 ENCLAVES: Final = ("name", "class", "street", "facility_owner", "source")
+LANDMARKS: Final = ("name", "kind", "street", "source")
 ROADS: Final = ("road", "from", "to", "district", "street", "source")
+CROSSINGS: Final = ("road_a", "road_b", "street", "source")
+OUTSIDE: Final = ("name", "kind", "district", "street")
+OPTIONAL: Final = ("aliases", "confidence", "valid_from", "valid_to")
+"""Columns that these tables may have besides."""
+
+SOURCED: Final = ("sourced-2+", "sourced-1")
+CONFIDENCES: Final = (*SOURCED, SUPPOSED)
+OUTSIDE_KINDS: Final = ("street", "place", "community")
 
 ENCLAVE_CLASSES: Final = ("城中村", "接壤的插花地", "不接壤的插花地", "责任不清地带")
 SHORTEST_NAME: Final = 2
@@ -44,25 +58,121 @@ class Registers:
     communities: Mapping[str, Entry]
     taken: Mapping[str, Entry | str]
 
-    def table(self, name: str, columns: tuple[str, ...]) -> tuple[Row, ...]:
-        return read_table(self.directory / f"{name}.csv", columns)
+    def table(
+        self, name: str, columns: tuple[str, ...], optional: tuple[str, ...] = ()
+    ) -> tuple[Row, ...]:
+        return read_table(self.directory / f"{name}.csv", columns, optional)
 
     def street(self, row: Row, column: str = "street") -> str:
         return row.known(column, self.street_names, "街道")
 
 
-def compound_of(registers: Registers, row: Row) -> tuple[Entry, Registered]:
-    """A 小区: the place it stands for, and its property regime. Raises PolicyError."""
-    name = _said(row, "name")
-    entry = placed(registers, row, "小区" if row.text("community") else "")
-    _refuse_taken(registers, row, name, entry)
-    return entry, Registered(regime=regime_of(row))
+def compound_of(registers: Registers, row: Row) -> tuple[tuple[Entry, ...], Registered]:
+    """A 小区: the places it may stand for, and its property regime. Raises PolicyError."""
+    name = said(row, "name")
+    if len(row.parts("street")) == 1 and row.text("confidence") != SUPPOSED:
+        entry = placed(registers, row, "小区" if row.text("community") else "")
+        entries: tuple[Entry, ...] = (replace(entry, **_origin(row, "compounds")),)
+    else:
+        entries = supposed(registers, row, name, "compounds")
+    for entry in entries:
+        _refuse_taken(registers, row, name, entry)
+    return entries, Registered(regime=regime_of(row))
+
+
+def landmark_of(registers: Registers, row: Row) -> tuple[Entry, ...]:
+    """A mall, park, school, hospital, station or tower. Raises PolicyError."""
+    name = said(row, "name")
+    if len(row.parts("street")) == 1 and row.text("confidence") != SUPPOSED:
+        street = registers.street(row)
+        entry = Entry(Kind.ESTATE, name, registers.street_names[street], HOME_DISTRICT, street)
+        entries: tuple[Entry, ...] = (replace(entry, **_origin(row, "landmarks")),)
+    else:
+        entries = supposed(registers, row, name, "landmarks")
+    for entry in entries:
+        _refuse_taken(registers, row, name, entry)
+    return entries
+
+
+def crossing_of(registers: Registers, row: Row) -> tuple[frozenset[str], tuple[Entry, ...]]:
+    """Two roads, and the streets whose ground their crossing is. Raises PolicyError."""
+    one, other = said(row, "road_a"), said(row, "road_b")
+    if one == other:
+        raise row.error("交口须是两条不同的道路")
+    row.required("street")
+    entries = supposed(registers, row, f"{one}与{other}交口", "crossings")
+    decides = len(entries) == 1 and row.text("confidence") != SUPPOSED
+    if decides:
+        entries = (replace(entries[0], kind=Kind.STREET),)
+    return frozenset((one, other)), entries
+
+
+def supposed(registers: Registers, row: Row, name: str, table: str) -> tuple[Entry, ...]:
+    """The streets that a name may lie in; without one it is only known to be ours."""
+    for street in row.parts("street"):
+        if street not in registers.street_names:
+            raise row.error(f"未知的街道“{street}”")
+    origin = _origin(row, table)
+    return tuple(
+        Entry(
+            Kind.HINT,
+            name,
+            registers.street_names.get(street or "", ""),
+            HOME_DISTRICT,
+            street,
+            **origin,
+        )
+        for street in row.parts("street") or (None,)
+    )
+
+
+def pass_of(registers: Registers, row: Row) -> tuple[str, Entry]:
+    """A road and a street or another district that it passes. Raises PolicyError."""
+    road, district = said(row, "road"), row.required("district")
+    street = row.known_or_none("street", registers.street_names, "街道")
+    where = registers.street_names[street] if street else district
+    return road, Entry(Kind.ROAD, road, where, district, street, **_origin(row, "roads"))
+
+
+def outside_of(registers: Registers, row: Row) -> tuple[Entry, ...]:
+    """A street, place or community of another district, under each way to say it.
+
+    Raises PolicyError.
+    """
+    name, district = said(row, "name"), row.required("district")
+    if district == HOME_DISTRICT:
+        raise row.error("本区的地点不登记在区外地点里")
+    kind = row.known("kind", OUTSIDE_KINDS, "类别")
+    where = district if kind == "street" else district + row.text("street")
+    said_so = (name, *aliases_of(row))
+    found = Kind.NAMESAKE if kind == "community" else Kind.OUTSIDE
+    return tuple(Entry(found, each, where, district) for each in said_so)
+
+
+def aliases_of(row: Row) -> tuple[str, ...]:
+    """What else people call it. Raises PolicyError for what no text could hold."""
+    for alias in row.parts("aliases"):
+        _refuse_odd(row, alias)
+    return row.parts("aliases")
+
+
+def _origin(row: Row, table: str) -> dict[str, Any]:
+    """What the register says of a row itself."""
+    valid_from, valid_to = validity(row)
+    return {
+        "table": table,
+        "source": row.text("source"),
+        "confidence": row.known_or_none("confidence", CONFIDENCES, "可信度") or SOURCED[-1],
+        "since": valid_from,
+        "until": valid_to,
+    }
 
 
 def enclave_of(registers: Registers, row: Row) -> tuple[Entry, Registered]:
     """An enclave point under its territorial owner's street. Raises PolicyError."""
-    name, street = _said(row, "name"), registers.street(row)
+    name, street = said(row, "name"), registers.street(row)
     entry = Entry(Kind.ESTATE, name, registers.street_names[street], HOME_DISTRICT, street)
+    entry = replace(entry, **_origin(row, "enclaves"))
     _refuse_taken(registers, row, name, entry)
     owner = row.known_or_none("facility_owner", registers.unit_slugs, "单位")
     enclave = row.known("class", ENCLAVE_CLASSES, "飞地类别")
@@ -71,13 +181,13 @@ def enclave_of(registers: Registers, row: Row) -> tuple[Entry, Registered]:
 
 def numbers_of(registers: Registers, row: Row) -> tuple[str, NumberRange]:
     """A road and a range of its house numbers. Raises PolicyError."""
-    road = _said(row, "road")
+    road = said(row, "road")
     first, last = row.number("from"), row.number("to")
     if first > last:
         raise row.error(f"门牌号{first}大于{last}")
     district = row.required("district")
     street = row.known_or_none("street", registers.street_names, "街道")
-    return road, NumberRange(first, last, district, street)
+    return road, NumberRange(first, last, district, street, row.text("source"))
 
 
 def refuse_overlap(row: Row, numbers: NumberRange, others: Iterable[NumberRange]) -> None:
@@ -107,15 +217,21 @@ def regime_of(row: Row) -> Regime | None:
     return Regime(regime) if regime else None
 
 
-def _said(row: Row, column: str) -> str:
+def said(row: Row, column: str) -> str:
     """A name as texts are read: half-width, without blanks, long enough to be found.
 
     What begins with a sign may be a formula to the spreadsheet that opens the register.
+    Raises PolicyError.
     """
     name = row.required(column)
-    if len(name) < SHORTEST_NAME or normalised(name) != name or not NAME.fullmatch(name):
-        raise row.error(f"名称“{name}”须有两个字以上，含汉字，用半角字符，不含空格和符号")
+    _refuse_odd(row, name)
     return name
+
+
+def _refuse_odd(row: Row, name: str) -> None:
+    plain = "".join(unicodedata.normalize("NFKC", name).split())
+    if len(name) < SHORTEST_NAME or plain != name or not NAME.fullmatch(name):
+        raise row.error(f"名称“{name}”须有两个字以上，含汉字，用半角字符，不含空格和符号")
 
 
 def _refuse_taken(registers: Registers, row: Row, name: str, entry: Entry) -> None:

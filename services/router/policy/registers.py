@@ -1,8 +1,7 @@
 """The gazetteer files of a policy directory, checked and indexed."""
 
-from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -11,8 +10,6 @@ from services.router.domain.places.gazetteer import (
     Entry,
     Gazetteer,
     Kind,
-    NumberRange,
-    Registered,
     build_gazetteer,
 )
 from services.router.domain.places.names import (
@@ -28,41 +25,27 @@ from services.router.domain.places.names import (
     stem_forms,
 )
 from services.router.policy.files import Row, read_table, refuse_duplicates
+from services.router.policy.filled import Named, read_filled, registered_names
 from services.router.policy.places import (
-    COMPOUNDS,
-    ENCLAVES,
-    ROADS,
-    SHORTEST_NAME,
+    OPTIONAL,
+    OUTSIDE,
+    SOURCED,
     Registers,
-    compound_of,
-    enclave_of,
-    numbers_of,
+    outside_of,
     placed,
-    refuse_overlap,
 )
+from services.router.policy.roads import read_roads
 
 COMMUNITIES: Final = ("code", "name", "street", "alone")
 OLD_NAMES: Final = ("name", "community", "street", "alone", "note")
 TRANSFERRED: Final = ("name", "old_code", "old_street", "district", "new_street", "note")
-OUTSIDE: Final = ("name", "kind", "district", "street")
 DISTRICTS: Final = ("name", "said")
 STEMS: Final = ("stem", "names", "alone", "note")
 LOOKALIKES: Final = ("heard", "meant")
 ORDINARY: Final = ("word", "why")
 
+OFFICIAL: Final = "国家统计局统计用区划代码 2023"
 HOME_SAID: Final = (HOME_DISTRICT, "南开")
-
-Named = tuple[Entry, Form]
-
-
-@dataclass(frozen=True, slots=True)
-class Filled:
-    """A row of compounds or enclaves: its name, the place it stands for, what it adds."""
-
-    name: str
-    entry: Entry
-    registered: Registered
-    forms: tuple[Form, ...]
 
 
 def load_gazetteer(
@@ -74,11 +57,11 @@ def load_gazetteer(
     refuse_duplicates(heard, "heard")
     lookalikes = {row.required("heard"): row.required("meant") for row in heard}
     standing = [*community_forms, *_streets(registers), *_old_names(registers)]
-    filled = [*_unified((*_compounds(registers), *_enclaves(registers)), standing)]
-    registered = _registered(filled, community_forms, lookalikes)
+    filled = read_filled(registers, standing)
+    registered = registered_names(filled, community_forms, lookalikes)
     ours = [
         *standing,
-        *((each.entry, form) for each in filled for form in each.forms),
+        *((entry, form) for each in filled for form in each.forms for entry in each.entries),
         *_transferred(registers),
     ]
     elsewhere = [*_outside(registers), *_districts(registers)]
@@ -93,7 +76,13 @@ def load_gazetteer(
         for entry, form in elsewhere
         if entry.kind is not Kind.NAMESAKE or form.text not in taken
     ]
-    roads, road_forms = _roads(registers)
+    roads, road_forms = read_roads(registers)
+    roadlike = {form.text for _, form in road_forms}
+    ours = [
+        (entry, form)
+        for entry, form in ours
+        if entry.kind is not Kind.HINT or form.text not in roadlike
+    ]
     named = (*ours, *stems, *elsewhere, *road_forms, *_ordinary(registers))
     spoken = ((entry, said) for entry, form in named for said in heard_forms(form, lookalikes))
     return build_gazetteer(spoken, roads, street_names, registered)
@@ -112,14 +101,25 @@ def open_registers(
     communities: dict[str, Entry] = {}
     forms: list[Named] = []
     for row in rows:
-        code = row.required("code")
-        if len(code) != 12 or not code.isdigit():
-            raise row.error(f"社区代码“{code}”不是12位数字")
+        code = row.code("code", 12)
         street = row.known("street", street_names, "街道")
         name = short_name(row.required("name"))
-        entry = Entry(Kind.COMMUNITY, name, street_names[street], HOME_DISTRICT, street, code)
+        entry = Entry(
+            Kind.COMMUNITY,
+            name,
+            street_names[street],
+            HOME_DISTRICT,
+            street,
+            code,
+            table="communities",
+            source=OFFICIAL,
+            confidence=SOURCED[0],
+        )
         communities[code] = entry
-        forms.extend((entry, form) for form in estate_forms(name, _alone(row)))
+        alone = _alone(row)
+        forms.extend((entry, form) for form in estate_forms(name, alone))
+        if alone is Alone.NO:
+            forms.append((replace(entry, kind=Kind.HINT), Form(name, Need.AREA)))
     taken: dict[str, Entry | str] = {
         **{
             row.text("word"): "普通词语"
@@ -155,60 +155,13 @@ def _old_names(registers: Registers) -> Iterator[Named]:
         yield from ((entry, form) for form in estate_forms(row.required("name"), _alone(row)))
 
 
-def _compounds(registers: Registers) -> Iterator[Filled]:
-    rows = registers.table("compounds", COMPOUNDS)
-    refuse_duplicates(rows, "name")
-    for row in rows:
-        name, (entry, registered) = row.required("name"), compound_of(registers, row)
-        alone = Alone.NO if len(name) == SHORTEST_NAME else Alone.NAME
-        yield Filled(name, entry, registered, tuple(estate_forms(name, alone)))
-
-
-def _enclaves(registers: Registers) -> Iterator[Filled]:
-    rows = registers.table("enclaves", ENCLAVES)
-    refuse_duplicates(rows, "name")
-    for row in rows:
-        entry, registered = enclave_of(registers, row)
-        need = Need.NAMED if len(entry.name) == SHORTEST_NAME else Need.FREE
-        yield Filled(entry.name, entry, registered, (Form(entry.name, need),))
-
-
-def _unified(filled: Iterable[Filled], ours: Iterable[Named]) -> Iterator[Filled]:
-    """A name without a code is the place that has this name in the same street already."""
-    known = {(form.text, entry.street): entry for entry, form in ours}
-    for each in filled:
-        entry = known.setdefault((each.name, each.entry.street), each.entry)
-        yield each if each.entry.kind is Kind.COMMUNITY else replace(each, entry=entry)
-
-
-def _registered(
-    filled: Collection[Filled], ours: Iterable[Named], lookalikes: Mapping[str, str]
-) -> Mapping[tuple[str, str], tuple[Registered, ...]]:
-    """What compounds and enclaves add, under each way to say their names.
-
-    A stem adds nothing where it may mean two of them: 金福 is 金福里 and 金福花园.
-    """
-    meant: dict[tuple[str, str | None], set[str]] = defaultdict(set)
-    for entry, form in ours:
-        meant[form.text, entry.street].add(entry.name)
-    for each in filled:
-        for form in each.forms:
-            meant[form.text, each.entry.street].add(each.name)
-    found: dict[tuple[str, str], tuple[Registered, ...]] = defaultdict(tuple)
-    for each in filled:
-        street = each.entry.street or ""
-        for form in each.forms:
-            if len(meant[form.text, street]) == 1:
-                for said in heard_forms(form, lookalikes):
-                    found[said.text, street] += (each.registered,)
-    return found
-
-
 def _transferred(registers: Registers) -> Iterator[Named]:
     rows = registers.table("transferred", TRANSFERRED)
     refuse_duplicates(rows, "name")
     for row in rows:
         registers.street(row, "old_street")
+        if row.text("old_code"):
+            row.code("old_code", 12)
         district = row.text("district") or None
         where = f"现属{district}{row.text('new_street')}" if district else "现归属未查明"
         entry = Entry(Kind.MOVED, row.required("name"), where, district, note=row.text("note"))
@@ -216,20 +169,21 @@ def _transferred(registers: Registers) -> Iterator[Named]:
 
 
 def _outside(registers: Registers) -> Iterator[Named]:
-    rows = registers.table("outside_places", OUTSIDE)
+    rows = registers.table("outside_places", OUTSIDE, OPTIONAL)
     refuse_duplicates(rows, "name", "district")
     for row in rows:
-        name, district = row.required("name"), row.required("district")
-        where = district + row.text("street")
-        match row.known("kind", ("street", "place", "community"), "类别"):
-            case "street":
-                entry = Entry(Kind.OUTSIDE, name, district, district)
-                yield from ((entry, form) for form in outside_office_forms(name))
-            case "place":
-                yield Entry(Kind.OUTSIDE, name, where, district), Form(name, Need.FREE)
-            case _:
-                entry = Entry(Kind.NAMESAKE, name, where, district)
-                yield from ((entry, form) for form in outside_forms(name))
+        for entry in outside_of(registers, row):
+            yield from ((entry, form) for form in _outside_forms(row.text("kind"), entry.name))
+
+
+def _outside_forms(kind: str, name: str) -> Iterator[Form]:
+    match kind:
+        case "street":
+            yield from outside_office_forms(name)
+        case "place":
+            yield Form(name, Need.FREE)
+        case _:
+            yield from outside_forms(name)
 
 
 def _districts(registers: Registers) -> Iterator[Named]:
@@ -257,16 +211,6 @@ def _stems(registers: Registers, entries: list[Entry]) -> Iterator[Named]:
             for form in stem_forms(row.required("stem"), _alone(row)):
                 if form.text not in by_name:
                     yield by_name[name], form
-
-
-def _roads(registers: Registers) -> tuple[dict[str, tuple[NumberRange, ...]], list[Named]]:
-    ranges: dict[str, list[NumberRange]] = defaultdict(list)
-    for row in registers.table("roads", ROADS):
-        road, numbers = numbers_of(registers, row)
-        refuse_overlap(row, numbers, ranges[road])
-        ranges[road].append(numbers)
-    named = [(Entry(Kind.ROAD, road), Form(road, Need.FREE)) for road in ranges]
-    return {road: tuple(numbers) for road, numbers in ranges.items()}, named
 
 
 def _ordinary(registers: Registers) -> Iterator[Named]:

@@ -19,6 +19,7 @@ def load_units(directory: Path) -> Mapping[str, Unit]:
     refuse_duplicates(rows, "slug")
     refuse_duplicates(rows, "name")
     units = {}
+    seen: set[str] = set()
     for row in rows:
         slug = row.required("slug")
         if slug == STREET:
@@ -28,11 +29,22 @@ def load_units(directory: Path) -> Mapping[str, Unit]:
             slug=slug,
             name=row.required("name"),
             kind=row.known("kind", KINDS, "单位类别"),
-            division_code=row.text("division_code"),
+            division_code=_division(row, seen),
             valid_from=valid_from,
             valid_to=valid_to,
         )
     return MappingProxyType(units)
+
+
+def _division(row: Row, seen: set[str]) -> str:
+    """The statistical code of a street's ground, of which no two units have one."""
+    if not row.text("division_code") and row.text("kind") != STREET:
+        return ""
+    code = row.code("division_code", 9)
+    if code in seen:
+        raise row.error(f"区划代码“{code}”重复")
+    seen.add(code)
+    return code
 
 
 def validity(row: Row) -> tuple[date | None, date | None]:

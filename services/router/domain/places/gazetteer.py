@@ -1,15 +1,17 @@
 """The register of places, and how to find its names in a text.
 
-All names of the register, in all their forms, stand in one table keyed by their first two
-characters, then by their length, longest first. A text is read once from left to right, so
+All names of the register, in all their forms, stand in one automaton. A text is read once, so
 the time is linear in its length whatever it holds, and however many names begin alike.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
 from enum import StrEnum
 from typing import Final
+
+from ahocorasick_rs import AhoCorasick, MatchKind
 
 from services.router.domain.places.names import (
     BUILDING,
@@ -36,12 +38,14 @@ class Kind(StrEnum):
     """What a name of the register stands for.
 
     ESTATE is a 小区 or landmark whose street is known and whose community need not be.
+    HINT is one of which the register only supposes the street, or holds several: a proposal.
     NAMESAKE is a community that only another district's register holds: a 小区 of ours
     may bear the same name. ORDINARY is a word that contains a name and means no place.
     """
 
     COMMUNITY = "community"
     ESTATE = "estate"
+    HINT = "hint"
     STREET = "street"
     MOVED = "moved"
     OUTSIDE = "outside"
@@ -61,7 +65,8 @@ class Entry:
     """One place of the register. `where` says for people what it belongs to.
 
     `street` is a unit's slug and `community` a 12-digit code; `note` says why a name other
-    than the official one leads here (旧称, 俗称).
+    than the official one leads here (旧称, 俗称). `table` and `source` say where the register
+    has it from, `confidence` how sure that is. It holds from `since` to `until`, both included.
     """
 
     kind: Kind
@@ -71,6 +76,17 @@ class Entry:
     street: str | None = None
     community: str | None = None
     note: str = ""
+    table: str = ""
+    source: str = ""
+    confidence: str = ""
+    since: date | None = None
+    until: date | None = None
+
+    def holds(self, day: date | None) -> bool:
+        """Whether the register has it on a day; without a day, whether it has it at all."""
+        if day is None:
+            return True
+        return (self.since or day) <= day <= (self.until or day)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +111,26 @@ class NumberRange:
     last: int
     district: str
     street: str | None
+    source: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Roads:
+    """What the registers say of roads, by their official names."""
+
+    ranges: Mapping[str, tuple[NumberRange, ...]]
+    passes: Mapping[str, tuple[Entry, ...]]
+    crossings: Mapping[frozenset[str], tuple[Entry, ...]]
+
+    def ends(self) -> Mapping[str, Mapping[str, str]]:
+        """For each road and each street that it passes a road that it crosses there."""
+        found: defaultdict[str, dict[str, str]] = defaultdict(dict)
+        for pair, met in self.crossings.items():
+            if len(met) == 1 and met[0].street is not None:
+                one, other = sorted(pair)
+                found[one].setdefault(met[0].street, other)
+                found[other].setdefault(met[0].street, one)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,35 +156,36 @@ class Candidates:
     entries: tuple[Entry, ...]
 
 
-Bucket = tuple[tuple[int, Mapping[str, tuple[Candidates, ...]]], ...]
-"""Of names that begin alike those of each length, longest first; of one name strictest first."""
-
-
 @dataclass(frozen=True, slots=True)
 class Gazetteer:
     """The register, indexed. Build it with `build_gazetteer`.
 
-    `registered` holds, for a name as it is said and the street it lies in, what compounds
-    and enclaves add to it.
+    `communities` are ours by their code. `names` finds the forms in a text, `meant` says for
+    each what it may stand for, the strictest need first. `registered` holds, for a name as it
+    is said and the street it lies in, what compounds and enclaves add to it. `passes` are the
+    streets and other districts that a road passes, `crossings` those that two roads meet in,
+    `ends` for each road and street that it passes a road that it crosses there.
     """
 
-    index: Mapping[str, Bucket]
+    communities: Mapping[str, Entry]
+    names: AhoCorasick
+    meant: Sequence[tuple[Candidates, ...]]
     roads: Mapping[str, tuple[NumberRange, ...]]
+    passes: Mapping[str, tuple[Entry, ...]]
+    crossings: Mapping[frozenset[str], tuple[Entry, ...]]
+    ends: Mapping[str, Mapping[str, str]]
     street_names: Mapping[str, str]
     registered: Mapping[tuple[str, str], tuple[Registered, ...]]
 
     def mentions(self, text: str) -> list[Mention]:
         """The names in a normalised text, left to right, longest first, never overlapping."""
         found: list[Mention] = []
-        index, start, last = self.index, 0, len(text) - 1
-        while start < last:
-            bucket = index.get(text[start : start + 2])
-            mention = _match(bucket, text, start, found) if bucket else None
-            if mention is None:
-                start += 1
-            else:
+        read = 0
+        matches = self.names.find_matches_as_indexes(text, overlapping=True)
+        for form, start, end in sorted(matches, key=_from_the_left):
+            if start >= read and (mention := _match(self.meant[form], text, start, end, found)):
                 found.append(mention)
-                start = mention.end
+                read = mention.end
         return [mention for mention in found if mention.kind is not Kind.ORDINARY]
 
     def added_to(self, names: Iterable[str], street: str) -> tuple[Regime | None, Registered]:
@@ -164,43 +201,64 @@ class Gazetteer:
 
 def build_gazetteer(
     entries: Iterable[tuple[Entry, Form]],
-    roads: Mapping[str, tuple[NumberRange, ...]],
+    roads: Roads,
     street_names: Mapping[str, str],
     registered: Mapping[tuple[str, str], tuple[Registered, ...]],
 ) -> Gazetteer:
     """The index over all entries in all their forms.
 
-    Where two entries share a form, it stands for both and the resolver asks.
+    Where two entries share a form, it stands for both and the resolver asks; what only
+    hints at a place gives way to what names one.
     """
-    forms: dict[Form, dict[tuple[Kind, str, str | None], Entry]] = defaultdict(dict)
+    communities: dict[str, Entry] = {}
+    forms: dict[Form, dict[tuple[Kind, str, str | None, str | None], Entry]] = defaultdict(dict)
     for entry, form in entries:
-        same = (entry.kind, entry.community or entry.name, entry.district)
+        if entry.kind is Kind.COMMUNITY and entry.community is not None:
+            communities.setdefault(entry.community, entry)
+        hinted = entry.street if entry.kind is Kind.HINT else None
+        same = (entry.kind, entry.community or entry.name, entry.district, hinted)
         forms[form].setdefault(same, entry)
     strictness = {need: rank for rank, need in enumerate(Need)}
-    buckets: dict[str, dict[int, dict[str, tuple[Candidates, ...]]]] = defaultdict(
-        lambda: defaultdict(dict)
-    )
-    for form in sorted(forms, key=lambda form: (-len(form.text), strictness[form.need])):
-        names = buckets[form.text[:2]][len(form.text)]
-        candidates = Candidates(form, tuple(forms[form].values()))
+    names: dict[str, tuple[Candidates, ...]] = {}
+    for form in sorted(forms, key=lambda form: strictness[form.need]):
+        candidates = Candidates(form, _meant(forms[form].values()))
         names[form.text] = (*names.get(form.text, ()), candidates)
-    index = {key: tuple(bucket.items()) for key, bucket in buckets.items()}
-    return Gazetteer(index=index, roads=roads, street_names=street_names, registered=registered)
+    return Gazetteer(
+        communities=communities,
+        names=AhoCorasick(names, matchkind=MatchKind.Standard),
+        meant=tuple(names.values()),
+        roads=roads.ranges,
+        passes=roads.passes,
+        crossings=roads.crossings,
+        ends=roads.ends(),
+        street_names=street_names,
+        registered=registered,
+    )
 
 
-def _match(bucket: Bucket, text: str, start: int, found: list[Mention]) -> Mention | None:
-    for length, names in bucket:
-        end = start + length
-        for candidates in names.get(text[start:end], ()):
-            if _shown(candidates.form.need, text, start, end, found):
-                suffix = NAMED_SUFFIX.match(text, end)
-                return Mention(
-                    text=candidates.form.text,
-                    start=start,
-                    end=suffix.end() if suffix else end,
-                    entries=candidates.entries,
-                    official=OFFICIAL_SUFFIX.match(text, end) is not None,
-                )
+def _meant(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+    found = tuple(entries)
+    return tuple(entry for entry in found if entry.kind not in (Kind.HINT, Kind.ROAD)) or found
+
+
+def _from_the_left(match: tuple[int, int, int]) -> tuple[int, int]:
+    """The order in which matches are read: by where they begin, the longest first."""
+    return match[1], -match[2]
+
+
+def _match(
+    meant: Iterable[Candidates], text: str, start: int, end: int, found: list[Mention]
+) -> Mention | None:
+    for candidates in meant:
+        if _shown(candidates.form.need, text, start, end, found):
+            suffix = NAMED_SUFFIX.match(text, end)
+            return Mention(
+                text=candidates.form.text,
+                start=start,
+                end=suffix.end() if suffix else end,
+                entries=candidates.entries,
+                official=OFFICIAL_SUFFIX.match(text, end) is not None,
+            )
     return None
 
 

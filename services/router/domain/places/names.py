@@ -6,11 +6,12 @@ where the words around them show that a place is meant (handbook section 7).
 """
 
 import re
-import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+from shared.folding import fold
 
 
 class Need(StrEnum):
@@ -66,10 +67,8 @@ ROAD_FOLLOWS: Final = re.compile(
 
 
 def normalised(text: str) -> str:
-    """Full-width forms made half-width and white space dropped; linear in the text's length."""
-    if not unicodedata.is_normalized("NFKC", text):
-        text = unicodedata.normalize("NFKC", text)
-    return "".join(text.split())
+    """The words in the one form all read, without white space; linear in their length."""
+    return "".join(fold(text).split())
 
 
 def short_name(name: str) -> str:
@@ -127,12 +126,14 @@ def outside_forms(name: str) -> Iterator[Form]:
 def heard_forms(form: Form, lookalikes: Mapping[str, str]) -> Iterator[Form]:
     """The form, its spelling in Arabic digits, and what a speech recogniser makes of it.
 
-    `lookalikes` maps what is written to what was meant: 王顶提 to 王顶堤.
+    All as texts are read (see `normalised`). `lookalikes` maps what is written to what was
+    meant: 王顶提 to 王顶堤.
     """
-    yield form
-    arabic = form.text.translate(DIGITS)
-    if arabic != form.text:
+    text = normalised(form.text)
+    yield Form(text, form.need)
+    arabic = text.translate(DIGITS)
+    if arabic != text:
         yield Form(arabic, form.need)
     for heard, meant in lookalikes.items():
-        if meant in form.text:
-            yield Form(form.text.replace(meant, heard), form.need)
+        if meant in text:
+            yield Form(text.replace(meant, heard), form.need)

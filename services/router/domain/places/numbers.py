@@ -4,8 +4,10 @@ import re
 from typing import Final
 
 NUMBER: Final = re.compile(
-    r"(?:增|门牌)?(?:([0-9]{1,5})|([零〇一二两三四五六七八九十百千]{1,7})(?=号))"
+    r"[(（]?(?:增|门牌号?|第)?(?:([0-9]{1,5})(?![0-9路天元块人户米分个次年月日点快车度平多余几辆盏只棵条处层小%.:])"
+    r"|([零〇一二两三四五六七八九十百千]{1,7})(?=号))"
 )
+"""What counts or measures behind the digits makes them none: 393路, 395天, 399元."""
 DIGIT: Final = {char: value for value, char in enumerate("零一二三四五六七八九")} | {
     "〇": 0,
     "两": 2,
@@ -14,7 +16,10 @@ UNIT: Final = {"十": 10, "百": 100, "千": 1000}
 
 
 def house_number(text: str, start: int) -> int | None:
-    """The number that stands at `start`: 393, 393-1号, 三百九十三号, 三九三号; else None."""
+    """The number that stands at `start`, None where none does.
+
+    393号, 第393号, （393号）, 393-1号, 三百九十三号, 三九三号.
+    """
     found = NUMBER.match(text, start)
     if found is None:
         return None

@@ -1,25 +1,32 @@
 """Where a ticket is: district, street and community from the caller's words.
 
 Rules are those of handbook section 7. The address field is read before the text. A name of
-the register beats a district somebody merely mentions; a house number beats its road; a
-bare stem that several communities share is a question, though a street they all lie in is
-known. A road alone never decides. Certainty EXACT means that the community is known,
-STREET that the street is and the community is not.
+the register beats a district somebody merely mentions; a house number beats its road, and so
+does a crossing; a bare stem that several communities share is a question, though a street
+they all lie in is known. A road alone never decides, and what the register only supposes is
+for a person to confirm: both leave candidates, the first with what to ask. Certainty EXACT
+means that the community is known, STREET that the street is and the community is not.
 """
 
-import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from datetime import date
 from typing import Final
 
+from services.router.domain.places.asking import (
+    ASK_ANYWHERE,
+    asking_where,
+    asking_which,
+    common,
+    narrowed,
+    told,
+)
 from services.router.domain.places.boundaries import Area, street_at
+from services.router.domain.places.evidence import UNREGISTERED, Evidence, Hint, evidence_in
 from services.router.domain.places.gazetteer import HOME_DISTRICT, Entry, Gazetteer, Kind, Mention
 from services.router.domain.places.names import normalised
-from services.router.domain.places.numbers import house_number
 from services.router.domain.places.unregistered import unregistered_name
-from shared.events import Certainty, Location, Place
+from shared.events import Certainty, Location, Place, PlaceCandidate
 
-UNREGISTERED: Final = "提到的地名不在登记册："
 NOTHING_SAID: Final = "没有说出可识别的街道、社区或小区"
 LOCATION_UNUSED: Final = "有坐标，但没有街道边界数据，坐标未用于定位"
 LOCATION_ELSEWHERE: Final = "坐标不在任何一个街道的边界内，未用于定位"
@@ -27,43 +34,7 @@ LOCATION_HINTS: Final = "供人工定位参考：坐标位于"
 LOCATED: Final = "没有说出街道，按坐标和街道边界定位于"
 
 SETTLED: Final = frozenset({Certainty.EXACT, Certainty.TRANSFERRED})
-ADJACENT: Final = re.compile(r"[市的,、·-]?")
-PASSING: Final = re.compile(
-    r"(?:区里|政府|人民|法院|医院|公安|城管|住建|民政|教育|管委|热线|那边说|那边也|也)?"
-    r"(?:说|回复|答复|让|推|不管|不归|没|不|来的|搬|上班|上学|政府|法院|医院|公安|城管|交界)"
-)
-COMPARING: Final = re.compile(r"[从去到往跟和与像比]$")
-
-
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What the names in the words amount to, sorted by what they can prove.
-
-    `firm` are places of ours, `stems` names several of them share, `outside` places that
-    are certainly elsewhere, `districts` other districts merely named, `namesakes` names
-    only another district's register holds.
-    """
-
-    firm: tuple[tuple[str, Entry], ...]
-    stems: tuple[Mention, ...]
-    moved: tuple[tuple[str, Entry], ...]
-    outside: tuple[tuple[str, Entry], ...]
-    districts: tuple[str, ...]
-    namesakes: tuple[Mention, ...]
-    road_reasons: tuple[str, ...]
-    home: bool
-
-    def __add__(self, other: "Evidence") -> "Evidence":
-        return Evidence(
-            firm=self.firm + other.firm,
-            stems=self.stems + other.stems,
-            moved=self.moved + other.moved,
-            outside=self.outside + other.outside,
-            districts=self.districts + other.districts,
-            namesakes=self.namesakes + other.namesakes,
-            road_reasons=self.road_reasons + other.road_reasons,
-            home=self.home or other.home,
-        )
+MOST_CANDIDATES: Final = 8
 
 
 def resolve(
@@ -72,13 +43,15 @@ def resolve(
     address: str | None = None,
     location: Location | None = None,
     boundaries: Sequence[Area] = (),
+    day: date | None = None,
 ) -> Place:
     """The place of a ticket, with reasons a person can check.
 
     Never raises; linear in the length of the words. `location` decides only where the words
-    name no place at all, and only with the streets' `boundaries`; the reasons say so.
+    name no place at all, and only with the streets' `boundaries`; the reasons say so. `day`
+    is the day whose register counts, every day's where it is None.
     """
-    place = _from_words(gazetteer, normalised(text), normalised(address or ""))
+    place = _from_words(gazetteer, normalised(text), normalised(address or ""), day)
     if location is None or place.street is not None or place.certainty is not Certainty.UNKNOWN:
         return place
     street = street_at(boundaries, location)
@@ -99,100 +72,18 @@ def names_unregistered(place: Place) -> bool:
     return any(reason.startswith(UNREGISTERED) for reason in place.reasons)
 
 
-def _from_words(gazetteer: Gazetteer, text: str, address: str) -> Place:
+def _from_words(gazetteer: Gazetteer, text: str, address: str, day: date | None) -> Place:
     """Address first; the text adds what the address leaves open and never contradicts it."""
     if not address:
-        return _judge(gazetteer, _evidence(gazetteer, text), text)
-    said = _evidence(gazetteer, address)
+        return _judge(gazetteer, evidence_in(gazetteer, text, day), text)
+    said = evidence_in(gazetteer, address, day)
     place = _judge(gazetteer, said, address)
     if place.certainty in SETTLED or said.outside:
         return place
-    both = _judge(gazetteer, said + _evidence(gazetteer, text), f"{address},{text}")
+    both = _judge(gazetteer, said + evidence_in(gazetteer, text, day), f"{address},{text}")
     if place.street is None or both.street == place.street:
         return both
     return place
-
-
-def _evidence(gazetteer: Gazetteer, text: str) -> Evidence:
-    firm: list[tuple[str, Entry]] = []
-    stems: list[Mention] = []
-    moved: list[tuple[str, Entry]] = []
-    outside: list[tuple[str, Entry]] = []
-    districts: list[str] = []
-    namesakes: list[Mention] = []
-    road_reasons: list[str] = []
-    home = False
-    before: Mention | None = None
-    for mention in gazetteer.mentions(text):
-        led = _led_by(before, mention, text)
-        entry = mention.entries[0]
-        match mention.kind:
-            case Kind.HOME:
-                home = True
-            case Kind.DISTRICT:
-                if not _in_passing(mention, text):
-                    districts.append(entry.name)
-            case Kind.ROAD:
-                numbered, reason = _numbered(gazetteer, entry, text, mention.end)
-                if numbered is None:
-                    road_reasons.append(reason)
-                else:
-                    (firm if numbered.street else outside).append((reason, numbered))
-            case Kind.OUTSIDE:
-                outside.extend((mention.text, each) for each in mention.entries)
-            case Kind.NAMESAKE if led or (mention.official and len(mention.text) > 2):
-                outside.extend((mention.text, each) for each in mention.entries)
-            case Kind.NAMESAKE:
-                namesakes.append(mention)
-            case _ if led is not None:
-                outside.append((mention.text, led))
-            case Kind.MOVED:
-                moved.append((mention.text, entry))
-            case _ if len(mention.entries) > 1:
-                stems.append(mention)
-            case _:
-                firm.append((mention.text, entry))
-        before = mention
-    return Evidence(
-        tuple(firm),
-        tuple(stems),
-        tuple(moved),
-        tuple(outside),
-        tuple(districts),
-        tuple(namesakes),
-        tuple(road_reasons),
-        home,
-    )
-
-
-def _led_by(before: Mention | None, mention: Mention, text: str) -> Entry | None:
-    """The other district that stands directly before a name and so claims it: 滨海新区华阳里."""
-    if before is None or before.kind not in (Kind.DISTRICT, Kind.OUTSIDE):
-        return None
-    gap = text[before.end : mention.start]
-    return before.entries[0] if ADJACENT.fullmatch(gap) else None
-
-
-def _in_passing(mention: Mention, text: str) -> bool:
-    """Whether a district is only talked about: 西青区说没接手, 从河西区搬来."""
-    return (
-        PASSING.match(text, mention.end) is not None
-        or COMPARING.search(text, max(0, mention.start - 1), mention.start) is not None
-    )
-
-
-def _numbered(gazetteer: Gazetteer, road: Entry, text: str, end: int) -> tuple[Entry | None, str]:
-    number = house_number(text, end)
-    if number is None:
-        return None, f"“{road.name}”跨区，没有说门牌号"
-    for numbers in gazetteer.roads[road.name]:
-        if numbers.first <= number <= numbers.last:
-            street = numbers.street
-            where = gazetteer.street_names[street] if street else numbers.district
-            kind = Kind.STREET if street else Kind.OUTSIDE
-            said = f"{road.name}{number}号"
-            return Entry(kind, said, where, numbers.district, street), said
-    return None, f"{UNREGISTERED}“{road.name}{number}号”（门牌号段未登记）"
 
 
 def _judge(gazetteer: Gazetteer, said: Evidence, text: str) -> Place:
@@ -202,6 +93,8 @@ def _judge(gazetteer: Gazetteer, said: Evidence, text: str) -> Place:
         return _ours(gazetteer, said)
     if said.outside:
         return _outside(said.outside)
+    if said.hints and (said.home or not _leads_to(said.hints, said.districts)):
+        return _hinted(gazetteer, said)
     if said.districts and not said.home:
         named = tuple(dict.fromkeys(said.districts))
         district = named[0] if len(named) == 1 else None
@@ -234,7 +127,9 @@ def _outside(outside: Iterable[tuple[str, Entry]]) -> Place:
 
 def _ours(gazetteer: Gazetteer, said: Evidence) -> Place:
     """The place among our own: one street, several, or one of ours beside another's."""
-    stems = tuple(stem for stem in said.stems if not _settled_by(stem, said.firm))
+    stems = tuple(
+        narrowed(stem, said.hints) for stem in said.stems if not _settled_by(stem, said.firm)
+    )
     reasons = _unique(
         [
             *(_belongs(words, entry) for words, entry in said.firm),
@@ -250,13 +145,19 @@ def _ours(gazetteer: Gazetteer, said: Evidence) -> Place:
             district=HOME_DISTRICT if not elsewhere else None,
             certainty=Certainty.AMBIGUOUS,
             reasons=(*reasons, *also, "说到的地点不在同一街道，须核实"),
+            candidates=_candidates(
+                [*said.firm, *((stem.text, entry) for stem in stems for entry in stem.entries)]
+            ),
+            question=asking_which(stems, said.firm),
+            evidence=_candidates(said.firm),
         )
     street = streets.pop()
     communities = {entry.community for _, entry in said.firm if entry.kind is not Kind.STREET}
     if not said.firm:
         certainty = Certainty.AMBIGUOUS
     elif len(communities) == 1 and None not in communities and not stems:
-        certainty = Certainty.EXACT
+        beside = {words for words, _ in said.firm} <= set(said.beside)
+        certainty = Certainty.STREET if beside else Certainty.EXACT
     else:
         certainty = Certainty.STREET
     regime, point = gazetteer.added_to((words for words, _ in said.firm), street or "")
@@ -270,7 +171,48 @@ def _ours(gazetteer: Gazetteer, said: Evidence) -> Place:
         facility_owner=point.facility_owner,
         regime=regime,
         reasons=reasons,
+        candidates=_candidates((stem.text, entry) for stem in stems for entry in stem.entries),
+        question=asking_which(stems, said.firm) if certainty is Certainty.AMBIGUOUS else None,
+        evidence=_candidates(said.firm),
     )
+
+
+def _leads_to(hints: Iterable[Hint], districts: tuple[str, ...]) -> bool:
+    """Whether what is hinted at may lie in a district that is named."""
+    return any(entry.district in districts for hint in hints for entry in hint.entries)
+
+
+def _hinted(gazetteer: Gazetteer, said: Evidence) -> Place:
+    """What the words may mean: never decided, and never unknown."""
+    entries = common(said.hints)
+    districts = {entry.district for _, entry in entries}
+    reasons = [told(hint) for hint in said.hints]
+    return Place(
+        district=HOME_DISTRICT if said.home else districts.pop() if len(districts) == 1 else None,
+        certainty=Certainty.AMBIGUOUS,
+        reasons=_unique([*said.road_reasons, *reasons]),
+        candidates=_candidates(entries),
+        question=asking_where(gazetteer, said.hints, entries),
+    )
+
+
+def _candidates(found: Iterable[tuple[str, Entry]]) -> tuple[PlaceCandidate, ...]:
+    """The places as they are told to people and programs, each once."""
+    each = {
+        (entry.name, entry.street, entry.district): PlaceCandidate(
+            street=entry.street,
+            community=entry.community,
+            district=entry.district,
+            name=entry.name,
+            words=words,
+            table=entry.table,
+            source=entry.source,
+            confidence=entry.confidence,
+        )
+        for words, entry in found
+        if entry.street or entry.district
+    }
+    return tuple(each.values())[:MOST_CANDIDATES]
 
 
 def _open(said: Evidence, text: str) -> Place:
@@ -282,12 +224,12 @@ def _open(said: Evidence, text: str) -> Place:
             for mention in said.namesakes
         )
         return Place(district=district, certainty=Certainty.AMBIGUOUS, reasons=reasons)
-    if said.road_reasons:
-        reasons = _unique(said.road_reasons)
-        return Place(district=district, certainty=Certainty.AMBIGUOUS, reasons=reasons)
     name = unregistered_name(text)
     reason = f"{UNREGISTERED}“{name}”" if name else NOTHING_SAID
-    return Place(district=district, certainty=Certainty.UNKNOWN, reasons=(reason,))
+    question = None if name else ASK_ANYWHERE
+    return Place(
+        district=district, certainty=Certainty.UNKNOWN, reasons=(reason,), question=question
+    )
 
 
 def _settled_by(stem: Mention, firm: tuple[tuple[str, Entry], ...]) -> bool:

@@ -1,6 +1,6 @@
 """Names of places that no register holds, recognised by their shape.
 
-There is no public list of the 693 小区: “我们金福里是老楼区” names a place that nobody can
+There is no public list of the 693 小区: “我们鸿福里是老楼区” names a place that nobody can
 look up. Such a ticket goes to a person, not back to the caller with a question already
 answered. The pattern is narrow: better to ask than to see places everywhere.
 """
@@ -22,6 +22,8 @@ FOLLOWED: Final = (
     r"(?=$|[,。.!?;:、0-9]|小区|社区|是|的|这|那|门口|楼|里|有|没|附近|停|漏|堵|坏|电梯|物业|路灯)"
 )
 
+BUILT: Final = re.compile(f"(?:{ENDING}{BUILDING}")
+"""What the first shape ends with: most texts hold no such thing, and it is dear to look for."""
 SHAPES: Final = (
     re.compile(CORE + ENDING + BUILDING),
     re.compile(SPEAKER + CORE + ENDING + FOLLOWED),
@@ -30,7 +32,8 @@ SHAPES: Final = (
 
 def unregistered_name(text: str) -> str | None:
     """The first name in a normalised text that has the shape of a 小区, or None."""
-    for shape in SHAPES:
+    shapes = SHAPES if BUILT.search(text) else SHAPES[1:]
+    for shape in shapes:
         found = shape.search(text)
         if found:
             return found["name"]

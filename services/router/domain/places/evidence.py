@@ -1,0 +1,269 @@
+"""What the names in a text amount to: whose they are, and what each of them can prove.
+
+A name says where the matter is, where the caller lives, or where somebody came from; two
+roads together say a crossing. What only says where somebody lives or came from counts where
+nothing else is named.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from itertools import pairwise
+from typing import Final
+
+from services.router.domain.places.gazetteer import Entry, Gazetteer, Kind, Mention
+from services.router.domain.places.numbers import house_number
+
+UNREGISTERED: Final = "提到的地名不在登记册："
+ADJACENT: Final = re.compile(r"[市的,、·-]?")
+PASSING: Final = re.compile(
+    r"(?:区里|政府|人民|法院|医院|公安|城管|住建|民政|教育|管委|热线|那边说|那边也|也)?"
+    r"(?:说|回复|答复|让|推|不管|不归|没|不|来的|搬|上班|上学|政府|法院|医院|公安|城管|交界)"
+)
+COMPARING: Final = re.compile(r"[从去到往跟和与像比]$")
+
+LIVES: Final = re.compile(r"(?:家住|我住|住在|现住|我们住|我是)(?:在|于)?(?:天津市?)?(?:南开区)?$")
+RESIDES: Final = re.compile(r"(?:小区|社区)?的?(?:居民|住户|业主|租户|村民)")
+CAME: Final = re.compile(r"(?:从|打|由|去|到|在|往)$")
+WENT: Final = re.compile(
+    r"(?:小区|社区)?(?:那边|这边)?(?:上班|工作|上学|买|下车|坐|出来|出发|过来|搬|走|路过|回家|回来)"
+)
+BESIDE: Final = re.compile(
+    r"(?:小区|社区)?(?:的)?(?:[东南西北正]{1,2}门)?(?:那?个?)?(?:的)?"
+    r"(?:斜?正?对[面过]|对个儿|马路对[面过]|旁边|边上|隔壁|附近|后身|后面|背后|对着)"
+)
+JOINED: Final = re.compile(r"[的]?(?:[和与跟同及、,/+x×-]|以及|到|至|靠近?|挨着|交)?(?:那个)?")
+MEETING: Final = re.compile(
+    r"(?:的|那个|那|这个|这)*(?:大|小)?(?:交叉?口|交[汇会]处?|交界|交叉|路口|道口|口儿?|十字|丁字|三岔"
+    r"|红绿灯|信号灯|之间|中间|拐[角弯]|转[角弯]|相交|[东南西北]{1,2}角|桥)"
+)
+"""What may follow two roads of which a crossing is meant."""
+
+
+@dataclass(frozen=True, slots=True)
+class Hint:
+    """Words that leave several places open, or one that is only supposed.
+
+    `name` is what they name, a road's name where `road`; `entries` are the places.
+    """
+
+    words: str
+    name: str
+    entries: tuple[Entry, ...]
+    road: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What the names in the words amount to, sorted by what they can prove.
+
+    `firm` are places of ours, `stems` names several of them share, `outside` places that
+    are certainly elsewhere, `districts` other districts merely named, `namesakes` names
+    only another district's register holds, `hints` what proves nothing by itself.
+    `beside` are the words of places that are only what the spot lies next to.
+    """
+
+    firm: tuple[tuple[str, Entry], ...] = ()
+    stems: tuple[Mention, ...] = ()
+    moved: tuple[tuple[str, Entry], ...] = ()
+    outside: tuple[tuple[str, Entry], ...] = ()
+    districts: tuple[str, ...] = ()
+    namesakes: tuple[Mention, ...] = ()
+    hints: tuple[Hint, ...] = ()
+    road_reasons: tuple[str, ...] = ()
+    beside: tuple[str, ...] = ()
+    home: bool = False
+
+    def __add__(self, other: "Evidence") -> "Evidence":
+        both = {
+            field.name: getattr(self, field.name) + getattr(other, field.name)
+            for field in fields(self)
+            if field.name != "home"
+        }
+        return Evidence(**both, home=self.home or other.home)
+
+
+NOTHING: Final = Evidence()
+
+
+def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evidence:
+    """What a normalised text says of places, as the register has them on a day."""
+    mentions = [found for each in gazetteer.mentions(text) if (found := _on(each, day))]
+    if not mentions:
+        return NOTHING
+    crossed = dict(_crossings(mentions, text))
+    matter, aside = _Found(gazetteer, text), _Found(gazetteer, text)
+    before: Mention | None = None
+    skip: Mention | None = None
+    for mention in mentions:
+        if mention is skip:
+            before, skip = mention, None
+            continue
+        with_road = crossed.get(mention.start)
+        if with_road is not None:
+            matter.take_crossing(mention, with_road)
+            skip = with_road
+        else:
+            (aside if _only_said(mention, text) else matter).take(mention, before)
+        before = mention
+    said = matter.evidence()
+    if said.firm or said.stems or any(not hint.road for hint in said.hints):
+        return said
+    return aside.evidence() + said
+
+
+def _on(mention: Mention, day: date | None) -> Mention | None:
+    held = tuple(entry for entry in mention.entries if entry.holds(day))
+    if len(held) == len(mention.entries):
+        return mention
+    return replace(mention, entries=held) if held else None
+
+
+class _Found:
+    """The evidence of one text while its mentions are taken up."""
+
+    def __init__(self, gazetteer: Gazetteer, text: str) -> None:
+        self._gazetteer = gazetteer
+        self._text = text
+        self._firm: list[tuple[str, Entry]] = []
+        self._stems: list[Mention] = []
+        self._moved: list[tuple[str, Entry]] = []
+        self._outside: list[tuple[str, Entry]] = []
+        self._districts: list[str] = []
+        self._namesakes: list[Mention] = []
+        self._hints: list[Hint] = []
+        self._road_reasons: list[str] = []
+        self._beside: list[str] = []
+        self._home = False
+
+    def evidence(self) -> Evidence:
+        """All that was taken up."""
+        return Evidence(
+            tuple(self._firm),
+            tuple(self._stems),
+            tuple(self._moved),
+            tuple(self._outside),
+            tuple(self._districts),
+            tuple(self._namesakes),
+            tuple(self._hints),
+            tuple(self._road_reasons),
+            tuple(self._beside),
+            self._home,
+        )
+
+    def take(self, mention: Mention, before: Mention | None) -> None:
+        """Take up a mention; `before` is the one that stands before it."""
+        led = _led_by(before, mention, self._text)
+        entry = mention.entries[0]
+        match mention.kind:
+            case Kind.HOME:
+                self._home = True
+            case Kind.DISTRICT:
+                if not _in_passing(mention, self._text):
+                    self._districts.append(entry.name)
+            case Kind.ROAD:
+                self._take_road(mention, entry)
+            case Kind.OUTSIDE:
+                self._outside.extend((mention.text, each) for each in mention.entries)
+            case Kind.NAMESAKE if led or (mention.official and len(mention.text) > 2):
+                self._outside.extend((mention.text, each) for each in mention.entries)
+            case Kind.NAMESAKE:
+                self._namesakes.append(mention)
+            case _ if led is not None:
+                self._outside.append((mention.text, led))
+            case Kind.MOVED:
+                self._moved.append((mention.text, entry))
+            case Kind.HINT:
+                self._hints.append(Hint(mention.text, entry.name, mention.entries))
+            case _ if len(mention.entries) > 1:
+                self._stems.append(mention)
+            case _:
+                self._firm.append((mention.text, entry))
+                if BESIDE.match(self._text, mention.end):
+                    self._beside.append(mention.text)
+
+    def take_crossing(self, first: Mention, second: Mention) -> None:
+        """Take up two roads as the crossing they meet in."""
+        names = (first.entries[0].name, second.entries[0].name)
+        words = f"{names[0]}与{names[1]}交口"
+        met = self._gazetteer.crossings.get(frozenset(names), ())
+        if len(met) == 1 and met[0].kind is Kind.STREET:
+            self._firm.append((words, met[0]))
+        elif met:
+            self._hints.append(Hint(words, words, met))
+        else:
+            self._hints += [
+                Hint(name, name, self._gazetteer.passes.get(name, ()), road=True) for name in names
+            ]
+
+    def _take_road(self, mention: Mention, road: Entry) -> None:
+        numbered, reason = _numbered(self._gazetteer, road, self._text, mention.end)
+        if numbered is not None:
+            (self._firm if numbered.street else self._outside).append((reason, numbered))
+            return
+        self._road_reasons.append(reason)
+        passes = self._gazetteer.passes.get(road.name, ())
+        self._hints.append(Hint(mention.text, road.name, passes, road=True))
+
+
+def _crossings(mentions: Sequence[Mention], text: str) -> Iterator[tuple[int, Mention]]:
+    """The roads that meet another one, by where they stand, each with that other."""
+    taken: Mention | None = None
+    for first, second in pairwise(mentions):
+        if first is taken or first.kind is not Kind.ROAD or second.kind is not Kind.ROAD:
+            continue
+        if first.entries[0].name == second.entries[0].name:
+            continue
+        joined = JOINED.fullmatch(text, first.end, second.start)
+        if joined is not None and (joined[0] or MEETING.match(text, second.end)):
+            taken = second
+            yield first.start, second
+
+
+def _led_by(before: Mention | None, mention: Mention, text: str) -> Entry | None:
+    """The other district that stands directly before a name and so claims it: 滨海新区华阳里."""
+    if before is None or before.kind not in (Kind.DISTRICT, Kind.OUTSIDE):
+        return None
+    gap = text[before.end : mention.start]
+    return before.entries[0] if ADJACENT.fullmatch(gap) else None
+
+
+def _in_passing(mention: Mention, text: str) -> bool:
+    """Whether a district is only talked about: 西青区说没接手, 从河西区搬来."""
+    return (
+        PASSING.match(text, mention.end) is not None
+        or COMPARING.search(text, max(0, mention.start - 1), mention.start) is not None
+    )
+
+
+def _only_said(mention: Mention, text: str) -> bool:
+    """Whether the words say where somebody lives, works or came from, not where the matter is."""
+    lead = text[max(0, mention.start - 12) : mention.start]
+    if LIVES.search(lead):
+        return not lead.endswith("我是") or RESIDES.match(text, mention.end) is not None
+    return CAME.search(lead) is not None and WENT.match(text, mention.end) is not None
+
+
+def _numbered(gazetteer: Gazetteer, road: Entry, text: str, end: int) -> tuple[Entry | None, str]:
+    number = house_number(text, end)
+    if number is None:
+        crosses = "跨区，" if _crosses(gazetteer, road) else ""
+        return None, f"“{road.name}”{crosses}没有说门牌号"
+    for numbers in gazetteer.roads.get(road.name, ()):
+        if numbers.first <= number <= numbers.last:
+            street = numbers.street
+            where = gazetteer.street_names[street] if street else numbers.district
+            kind = Kind.STREET if street else Kind.OUTSIDE
+            said = f"{road.name}{number}号"
+            entry = Entry(kind, said, where, numbers.district, street)
+            return replace(entry, table="roads", source=numbers.source), said
+    return None, f"{UNREGISTERED}“{road.name}{number}号”（门牌号段未登记）"
+
+
+def _crosses(gazetteer: Gazetteer, road: Entry) -> bool:
+    """Whether a road leads into another district, as far as the registers say."""
+    districts = {entry.district for entry in gazetteer.passes.get(road.name, ())}
+    return len(districts | {each.district for each in gazetteer.roads.get(road.name, ())}) > 1 or (
+        not districts
+    )
