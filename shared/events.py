@@ -364,10 +364,9 @@ class PlaceCandidate(Payload):
 
     `words` were matched, `name` is the register's; `table` and `source` say where it stands
     and where it is from, `confidence` how sure that is (`sourced-2+`, `sourced-1`, `derived`).
-    `street` is None where only the `district` is known.
     """
 
-    street: str | None
+    street: str
     community: str | None = None
     district: str | None = None
     name: str

@@ -40,7 +40,7 @@ def desk(stack: Stack) -> Iterator[Desk]:
             id="an incomplete address does not park an emergency",
         ),
         pytest.param(
-            "我们金福里是老楼区，以前门口还有个看门的，这俩月人没了，楼道没人扫，5号楼6号楼当间儿"
+            "我们鸿福里是老楼区，以前门口还有个看门的，这俩月人没了，楼道没人扫，5号楼6号楼当间儿"
             "垃圾堆老高，我们卫生费照交呢。",
             {"property.old_building_mgmt"},
             "P3",

@@ -70,7 +70,7 @@ def asking_where(
     and a person looks it up.
     """
     named = [hint for hint in hints if not hint.road]
-    if named and len(left) <= 1:
+    if named and len(left) == 1 and left[0][1].street is not None:
         return None
     if named:
         return f"请问是在{named[0].name}的哪一侧，靠近哪条路或者哪个小区？"

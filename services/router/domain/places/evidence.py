@@ -93,7 +93,7 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
     if not mentions:
         return NOTHING
     crossed = dict(_crossings(mentions, text))
-    matter, aside = _Found(gazetteer, text), _Found(gazetteer, text)
+    matter, aside = _Found(gazetteer, text), None
     before: Mention | None = None
     skip: Mention | None = None
     for mention in mentions:
@@ -104,19 +104,22 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
         if with_road is not None:
             matter.take_crossing(mention, with_road)
             skip = with_road
+        elif _only_said(mention, text):
+            aside = aside or _Found(gazetteer, text)
+            aside.take(mention, before)
         else:
-            (aside if _only_said(mention, text) else matter).take(mention, before)
+            matter.take(mention, before)
         before = mention
     said = matter.evidence()
-    if said.firm or said.stems or any(not hint.road for hint in said.hints):
+    if aside is None or said.firm or said.stems or any(not hint.road for hint in said.hints):
         return said
     return aside.evidence() + said
 
 
 def _on(mention: Mention, day: date | None) -> Mention | None:
-    held = tuple(entry for entry in mention.entries if entry.holds(day))
-    if len(held) == len(mention.entries):
+    if day is None or not any(entry.since or entry.until for entry in mention.entries):
         return mention
+    held = tuple(entry for entry in mention.entries if entry.holds(day))
     return replace(mention, entries=held) if held else None
 
 

@@ -198,8 +198,11 @@ def _hinted(gazetteer: Gazetteer, said: Evidence) -> Place:
 
 def _candidates(found: Iterable[tuple[str, Entry]]) -> tuple[PlaceCandidate, ...]:
     """The places as they are told to people and programs, each once."""
-    each = {
-        (entry.name, entry.street, entry.district): PlaceCandidate(
+    each: dict[tuple[str, str], PlaceCandidate] = {}
+    for words, entry in found:
+        if entry.street is None or (entry.name, entry.street) in each:
+            continue
+        each[entry.name, entry.street] = PlaceCandidate(
             street=entry.street,
             community=entry.community,
             district=entry.district,
@@ -209,9 +212,6 @@ def _candidates(found: Iterable[tuple[str, Entry]]) -> tuple[PlaceCandidate, ...
             source=entry.source,
             confidence=entry.confidence,
         )
-        for words, entry in found
-        if entry.street or entry.district
-    }
     return tuple(each.values())[:MOST_CANDIDATES]
 
 
