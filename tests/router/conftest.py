@@ -12,7 +12,7 @@ from tests.router.station import Station, open_station
 TABLES = (
     *("incident_member", "incident", "incident_counter"),
     *("queue_entry", "case_log", "clock", "whistle_log", "whistle", "case_record"),
-    *("early_urge", "unit_feed"),
+    *("early_urge", "unit_feed", "place_proposal"),
     *("outbox", "inbox", "dead_letter"),
 )
 

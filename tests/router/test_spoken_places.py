@@ -173,6 +173,19 @@ NEXT_TO = [
 ]
 
 
+SOUNDED = [
+    ("保三南里停水", "wangdingdi"),
+    ("风和园门口垃圾", "wanxing"),
+    ("冯荷园停水", "wanxing"),
+    ("营水礼3号楼漏水", "wangdingdi"),
+    ("宜彬西里停电", "jialingdao"),
+    ("川男里下水堵了", "jialingdao"),
+    ("长江公域停水", "jialingdao"),
+    ("照胡西里没暖气", "xuefu"),
+    ("重信工寓楼道堆物", "wanxing"),
+]
+
+
 def where(text: str) -> Place:
     return resolve(GAZETTEER, text)
 
@@ -197,6 +210,25 @@ def test_what_proves_no_street_leaves_its_candidates(text: str, wanted: set[str]
     assert place.reasons
     assert streets(place)
     assert wanted is None or streets(place) == wanted
+
+
+@pytest.mark.parametrize(("text", "street"), SOUNDED)
+def test_a_name_that_only_sounds_right_is_proposed_and_never_decided(
+    text: str, street: str
+) -> None:
+    place = where(text)
+    assert (place.certainty, place.street) == (Certainty.AMBIGUOUS, None)
+    assert street in streets(place)
+    assert place.question is None
+    assert any("听起来像" in reason for reason in place.reasons)
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["食品管理局不作为", "市管理处没人接电话", "人才资源的红利", "治理资源流失", "小区停水了"],
+)
+def test_words_that_happen_to_sound_like_a_name_are_no_place(text: str) -> None:
+    assert where(text).candidates == ()
 
 
 @pytest.mark.parametrize(("text", "district"), OUTSIDE)

@@ -12,6 +12,7 @@ from services.router.domain.cases.duties import may_read
 from services.router.domain.cases.records import CaseCommand, CaseRecord
 from services.router.domain.cases.states import COMMAND_NAMES, Command
 from services.router.domain.cases.views import case_view
+from services.router.domain.places.names import sound_name
 from services.router.domain.refusals import InvalidField
 from services.router.domain.routing import Matter, place_named, route
 from services.router.domain.whistles.duties import may_read_whistle
@@ -42,6 +43,7 @@ from services.router.http.contract import (
     Upholding,
 )
 from services.router.storage.cases import HeldCase, load_case
+from services.router.storage.proposals import Proposal, propose
 from services.router.storage.tables import CaseLogRow
 from services.router.storage.whistles import whistles_of
 from services.router.work import Work
@@ -49,7 +51,7 @@ from shared.auth import Principal
 from shared.calendar import SHANGHAI, due
 from shared.dangers import load_dangers
 from shared.database import Reader
-from shared.events import Danger, Location, Ticket, is_emergency
+from shared.events import Danger, Location, Place, Ticket, is_emergency
 from shared.metrics import CASE_COMMANDS
 from shared.problems import Problem, not_found
 from shared.protection import case_for_unit, for_unit
@@ -214,9 +216,21 @@ def relocate(number: RecordNumber, body: Relocating, centre: Router, caller: Cal
         day = work.now.astimezone(SHANGHAI).date()
         place = place_named(work.rules.policy, body.street, body.community, body.words, day)
         routing = None if place is None else work.reroute(held, place=place)
+        if body.register_as:
+            _propose(work, number, body.register_as, place, caller)
         return replace(asked, routing=routing)
 
     return carried_out(centre, number, asked, caller, routed)
+
+
+def _propose(work: Work, number: str, name: str, place: Place | None, caller: Principal) -> None:
+    """Propose a place to the register. Raises InvalidField for what it could not hold."""
+    if not sound_name(name):
+        sentence = "名称须有两个字以上，含汉字，用半角字符，不含空格和符号"
+        raise InvalidField("unfit-name", sentence)
+    if place is None or place.street is None:
+        raise InvalidField("unknown-street", "地点核定到街道后才能提议登记")
+    propose(work.writer, Proposal(name, place.street, place.community, number, caller.subject))
 
 
 @router.post("/cases/{number}/restrict")

@@ -195,11 +195,15 @@ class Reclassifying(Body):
 
 
 class Relocating(Body):
-    """核定地点: a street, a community of it, or words that name the place."""
+    """核定地点: a street, a community of it, or words that name the place.
+
+    `register_as` proposes this place to the register under the name that callers give it.
+    """
 
     street: UnitSlug | None = None
     community: Annotated[str, StringConstraints(pattern=r"^[0-9]{12}$")] | None = None
     words: Spot = ""
+    register_as: Title = ""
     reason: Remark
     version: Version | None = None
 

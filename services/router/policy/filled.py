@@ -6,14 +6,20 @@ from dataclasses import dataclass, replace
 from itertools import product
 
 from services.router.domain.places.gazetteer import Entry, Kind, Registered
-from services.router.domain.places.names import Alone, Form, Need, estate_forms, heard_forms
+from services.router.domain.places.names import (
+    SHORTEST_NAME,
+    Alone,
+    Form,
+    Need,
+    estate_forms,
+    heard_forms,
+)
 from services.router.policy.files import refuse_duplicates
 from services.router.policy.places import (
     COMPOUNDS,
     ENCLAVES,
     LANDMARKS,
     OPTIONAL,
-    SHORTEST_NAME,
     Registers,
     aliases_of,
     compound_of,

@@ -7,8 +7,6 @@ import. A row whose `confidence` is `derived`, or that names several streets, pr
 by itself: it is proposed, and a person or the caller decides.
 """
 
-import re
-import unicodedata
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -22,6 +20,7 @@ from services.router.domain.places.gazetteer import (
     NumberRange,
     Registered,
 )
+from services.router.domain.places.names import sound_name
 from services.router.policy.files import Row, read_table
 from services.router.policy.units import validity
 from shared.events import Regime
@@ -40,8 +39,6 @@ CONFIDENCES: Final = (*SOURCED, SUPPOSED)
 OUTSIDE_KINDS: Final = ("street", "place", "community")
 
 ENCLAVE_CLASSES: Final = ("城中村", "接壤的插花地", "不接壤的插花地", "责任不清地带")
-SHORTEST_NAME: Final = 2
-NAME: Final = re.compile(r"(?=.*[一-鿿])\w[\w()·-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,19 +215,14 @@ def regime_of(row: Row) -> Regime | None:
 
 
 def said(row: Row, column: str) -> str:
-    """A name as texts are read: half-width, without blanks, long enough to be found.
-
-    What begins with a sign may be a formula to the spreadsheet that opens the register.
-    Raises PolicyError.
-    """
+    """A name that texts can be searched for. Raises PolicyError."""
     name = row.required(column)
     _refuse_odd(row, name)
     return name
 
 
 def _refuse_odd(row: Row, name: str) -> None:
-    plain = "".join(unicodedata.normalize("NFKC", name).split())
-    if len(name) < SHORTEST_NAME or plain != name or not NAME.fullmatch(name):
+    if not sound_name(name):
         raise row.error(f"名称“{name}”须有两个字以上，含汉字，用半角字符，不含空格和符号")
 
 

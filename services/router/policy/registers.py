@@ -43,6 +43,7 @@ DISTRICTS: Final = ("name", "said")
 STEMS: Final = ("stem", "names", "alone", "note")
 LOOKALIKES: Final = ("heard", "meant")
 ORDINARY: Final = ("word", "why")
+SOUNDS: Final = ("sound", "letters")
 
 OFFICIAL: Final = "国家统计局统计用区划代码 2023"
 HOME_SAID: Final = (HOME_DISTRICT, "南开")
@@ -85,7 +86,9 @@ def load_gazetteer(
     ]
     named = (*ours, *stems, *elsewhere, *road_forms, *_ordinary(registers))
     spoken = ((entry, said) for entry, form in named for said in heard_forms(form, lookalikes))
-    return build_gazetteer(spoken, roads, street_names, registered)
+    sounds = registers.table("sounds", SOUNDS)
+    letters = {row.required("sound"): row.required("letters") for row in sounds}
+    return build_gazetteer(spoken, roads, street_names, registered, letters)
 
 
 def open_registers(

@@ -93,6 +93,24 @@ class EarlyUrgeRow(SQLModel, table=True):
     outcome: str | None = None
 
 
+class PlaceProposalRow(SQLModel, table=True):
+    """A place that a person proposes to the register, and what was decided on it."""
+
+    __tablename__ = "place_proposal"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    name: str
+    street: str
+    community: str | None
+    ticket: str | None
+    state: str
+    proposed_by: str
+    proposed_at: datetime = Field(sa_column=instant())
+    decided_by: str | None
+    decided_at: datetime | None = Field(sa_column=instant(nullable=True))
+    reason: str | None
+
+
 class UnitFeedRow(SQLModel, table=True):
     """The last number given to a change of a unit's queue."""
 

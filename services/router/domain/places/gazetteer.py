@@ -21,6 +21,7 @@ from services.router.domain.places.names import (
     Form,
     Need,
 )
+from services.router.domain.places.sounds import SHORTEST, Sounds, sounds_of
 from shared.events import Regime
 
 HOME_DISTRICT: Final = "南开区"
@@ -56,6 +57,8 @@ class Kind(StrEnum):
     ORDINARY = "ordinary"
 
 
+SOUNDED: Final = frozenset({Kind.COMMUNITY, Kind.ESTATE, Kind.HINT, Kind.STREET})
+"""Kinds that are looked for by their sound too."""
 AREAS: Final = frozenset({Kind.HOME, Kind.STREET, Kind.DISTRICT, Kind.OUTSIDE})
 """Kinds that make the word directly behind them a place: 万兴街道同富."""
 
@@ -161,7 +164,8 @@ class Gazetteer:
     """The register, indexed. Build it with `build_gazetteer`.
 
     `communities` are ours by their code. `names` finds the forms in a text, `meant` says for
-    each what it may stand for, the strictest need first. `registered` holds, for a name as it
+    each what it may stand for, the strictest need first; `sounds` and `by_name` find what only
+    sounds like a name of ours. `registered` holds, for a name as it
     is said and the street it lies in, what compounds and enclaves add to it. `passes` are the
     streets and other districts that a road passes, `crossings` those that two roads meet in,
     `ends` for each road and street that it passes a road that it crosses there.
@@ -170,6 +174,8 @@ class Gazetteer:
     communities: Mapping[str, Entry]
     names: AhoCorasick
     meant: Sequence[tuple[Candidates, ...]]
+    sounds: Sounds
+    by_name: Mapping[str, tuple[Entry, ...]]
     roads: Mapping[str, tuple[NumberRange, ...]]
     passes: Mapping[str, tuple[Entry, ...]]
     crossings: Mapping[frozenset[str], tuple[Entry, ...]]
@@ -188,6 +194,23 @@ class Gazetteer:
                 read = mention.end
         return [mention for mention in found if mention.kind is not Kind.ORDINARY]
 
+    def heard_in(self, text: str) -> list[tuple[str, Entry]]:
+        """What in a normalised text sounds like a name of ours, and what that stands for.
+
+        One letter may be wrong, and more where a building follows or 住 stands before.
+        """
+        found: list[tuple[str, Entry]] = []
+        for start, end, names in self.sounds.heard_in(text):
+            words = text[start:end]
+            place = BUILDING.match(text, end) or NAMED_SUFFIX.match(text, end)
+            shown = place is not None or text.startswith(LIVES_IN, max(0, start - 2))
+            for name in names if _begins(text, start) else ():
+                wrong = sum(one != other for one, other in zip(words, name, strict=True))
+                ends_alike = len(name) > SHORTEST or words[-1] == name[-1]
+                if (wrong == 1 and ends_alike) or (shown and wrong < len(name)):
+                    found += [(words, entry) for entry in self.by_name[name]]
+        return found
+
     def added_to(self, names: Iterable[str], street: str) -> tuple[Regime | None, Registered]:
         """The regime and the enclave point of names in a street, unless they contradict."""
         found = {each for name in names for each in self.registered.get((name, street), ())}
@@ -204,11 +227,12 @@ def build_gazetteer(
     roads: Roads,
     street_names: Mapping[str, str],
     registered: Mapping[tuple[str, str], tuple[Registered, ...]],
+    letters: Mapping[str, str],
 ) -> Gazetteer:
     """The index over all entries in all their forms.
 
     Where two entries share a form, it stands for both and the resolver asks; what only
-    hints at a place gives way to what names one.
+    hints at a place gives way to what names one. `letters` are those of each sound (拼音).
     """
     communities: dict[str, Entry] = {}
     forms: dict[Form, dict[tuple[Kind, str, str | None, str | None], Entry]] = defaultdict(dict)
@@ -223,8 +247,16 @@ def build_gazetteer(
     for form in sorted(forms, key=lambda form: strictness[form.need]):
         candidates = Candidates(form, _meant(forms[form].values()))
         names[form.text] = (*names.get(form.text, ()), candidates)
+    by_name = {
+        form.text: ours
+        for form, found in forms.items()
+        if form.need is Need.FREE
+        and (ours := tuple(entry for entry in found.values() if entry.kind in SOUNDED))
+    }
     return Gazetteer(
         communities=communities,
+        sounds=sounds_of(letters, by_name),
+        by_name=by_name,
         names=AhoCorasick(names, matchkind=MatchKind.Standard),
         meant=tuple(names.values()),
         roads=roads.ranges,

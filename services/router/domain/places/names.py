@@ -6,6 +6,7 @@ where the words around them show that a place is meant (handbook section 7).
 """
 
 import re
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
@@ -55,6 +56,8 @@ OFFICIAL_ENDINGS: Final = (
 ESTATE_ENDINGS: Final = ("花园", "家园", "公寓", "新苑", "里", "园", "苑")
 RESIDENTIAL_ENDINGS: Final = (*ESTATE_ENDINGS, "公馆", "新村", "小区", "大厦")
 OFFICE_ENDINGS: Final = ("街道", "街", "办事处")
+SHORTEST_NAME: Final = 2
+NAME: Final = re.compile(r"(?=.*[一-鿿])\w[\w()·-]*")
 DIGITS: Final = str.maketrans("一二三四五六七八九", "123456789")
 
 OFFICIAL_SUFFIX: Final = re.compile("|".join(OFFICIAL_ENDINGS))
@@ -69,6 +72,15 @@ ROAD_FOLLOWS: Final = re.compile(
 def normalised(text: str) -> str:
     """The words in the one form all read, without white space; linear in their length."""
     return "".join(fold(text).split())
+
+
+def sound_name(name: str) -> bool:
+    """Whether the register can take a name: long enough, with Han, plain and without blanks.
+
+    What begins with a sign may be a formula to the spreadsheet that opens the register.
+    """
+    plain = "".join(unicodedata.normalize("NFKC", name).split())
+    return len(name) >= SHORTEST_NAME and plain == name and NAME.fullmatch(name) is not None
 
 
 def short_name(name: str) -> str:

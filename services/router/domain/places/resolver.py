@@ -103,7 +103,7 @@ def _judge(gazetteer: Gazetteer, said: Evidence, text: str) -> Place:
             certainty=Certainty.OUTSIDE,
             reasons=(f"说的是{'、'.join(named)}",),
         )
-    return _open(said, text)
+    return _open(gazetteer, said, text)
 
 
 def _transferred(said: Evidence) -> Place:
@@ -215,7 +215,7 @@ def _candidates(found: Iterable[tuple[str, Entry]]) -> tuple[PlaceCandidate, ...
     return tuple(each.values())[:MOST_CANDIDATES]
 
 
-def _open(said: Evidence, text: str) -> Place:
+def _open(gazetteer: Gazetteer, said: Evidence, text: str) -> Place:
     """Nothing decides: what is there to ask or to check."""
     district = HOME_DISTRICT if said.home else None
     if said.namesakes:
@@ -224,6 +224,17 @@ def _open(said: Evidence, text: str) -> Place:
             for mention in said.namesakes
         )
         return Place(district=district, certainty=Certainty.AMBIGUOUS, reasons=reasons)
+    alike = gazetteer.heard_in(text)
+    if alike:
+        heard = (
+            f"“{words}”听起来像{entry.name}（{entry.where}），须核实" for words, entry in alike
+        )
+        return Place(
+            district=HOME_DISTRICT,
+            certainty=Certainty.AMBIGUOUS,
+            reasons=_unique(heard),
+            candidates=_candidates(alike),
+        )
     name = unregistered_name(text)
     reason = f"{UNREGISTERED}“{name}”" if name else NOTHING_SAID
     question = None if name else ASK_ANYWHERE
