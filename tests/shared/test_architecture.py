@@ -22,7 +22,10 @@ FRAMEWORKS = {
     "httpx",
     "structlog",
 }
-PURE = ("events", "calendar", "folding", "hearing", "protection", "redaction", "text")
+PURE = (
+    *("events", "calendar", "folding", "hearing", "personal_numbers", "protection"),
+    *("redaction", "text"),
+)
 VOCABULARY = {f"shared.{name}" for name in (*PURE, "taxonomy", "dangers", "roles", "discretion")}
 """What a domain module may know of the shared code: vocabulary, calendar, and what is pure."""
 DOMAIN = [
