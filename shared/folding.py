@@ -86,6 +86,23 @@ def _without_blanks(letters: str, text: str, origin: Sequence[int]) -> list[int]
     return kept
 
 
+def simplified(words: str) -> str:
+    """`words` with traditional characters made simplified, and everything else as it is."""
+    return words.translate(_HANZI)
+
+
+class _Hanzi(dict[int, str]):
+    """What each letter is in simplified writing, worked out when it is first met."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        self[code] = found = _ALSO.get(letter, _simplified(letter))
+        return found
+
+
+_HANZI: Final = _Hanzi()
+
+
 class _Letters(dict[int, str]):
     """What each letter is folded to, worked out when it is first met."""
 

@@ -8,11 +8,14 @@ is better than to lose the caller.
 """
 
 import re
+from collections.abc import Collection
 from datetime import UTC
+from functools import lru_cache
 from typing import Final
 
 from shared.calendar import SHANGHAI
-from shared.events import Case, Location, Priority, Ticket
+from shared.events import Case, CaseState, Location, Priority, Ticket, Whistle
+from shared.folding import simplified
 
 HOME: Final = "【住址】"
 DOOR: Final = "【门牌】"
@@ -32,6 +35,26 @@ _COUNTED: Final = "(?![元块米平㎡人户家年月天日次个多余几件点
 """Behind digits that are an amount or a time, not a room."""
 _BUILDING: Final = "(?:号楼|号院|号门|号|栋|幢|座|弄)"
 _ROOM: Final = rf"(?<![{_DIGIT}])[0-9０-９零〇一二三四五六七八九幺]{{3,4}}(?![{_DIGIT}]){_COUNTED}"
+_OVER: Final = frozenset({CaseState.REPLIED, CaseState.CALLBACK_PENDING, CaseState.CLOSED})
+"""States in which an emergency is over."""
+_WRITTEN_BY_STAFF: Final = ("site", "evidence", "done_so_far", "action", "basis")
+
+_FORMAL: Final = str.maketrans("壹贰叁肆伍陆柒捌玖拾", "一二三四五六七八九十")
+_HAN_OF: Final = ("零〇", "一幺", "二两", "三", "四", "五", "六", "七", "八", "九")
+_ARABIC: Final = str.maketrans("零〇一幺二两三四五六七八九", "0011223456789")
+_PARTS: Final = "号楼栋幢座弄元门层室户房单院"
+_BLANKS: Final = re.compile(
+    rf"(?<=[{_DIGIT}]) +(?=[{_PARTS}])|(?<=[{_PARTS}]) +(?=[{_DIGIT}{_PARTS}])"
+    rf"|(?<=[{_DIGIT}]) +(?=[{_DIGIT}](?![{_DIGIT}]))"
+)
+_ROOM_NUMBER: Final = re.compile(r"(?<![0-9])[0-9]{3,4}(?![0-9路道])")
+_SLASHED: Final = re.compile(
+    rf"(?P<said>(?:住|家|我)(?:在|是|就在|里)?){_N}(?:[/、.]{_N}){{1,3}}(?![{_DIGIT}元块点号路])"
+)
+"""我住3/5/201."""
+_NUMBERED_DOOR: Final = re.compile(
+    rf"(?P<said>(?:门牌|房间?|房号|户号|住址|单元)号?[是为:： ]{{0,2}}){_ROOM}"
+)
 _HOTLINES: Final = "(?!1(?:10|19|20|22)(?![0-9]))"
 _DOORS: Final = re.compile(
     rf"(?<![{_DIGIT}])(?:"
@@ -45,7 +68,8 @@ _DOORS: Final = re.compile(
     # 3号楼501, 5栋顶楼3102的业主
     rf"|(?<=[楼栋幢座层])的?{_ROOM}"
     # 我家601, 隔壁602, 住六零一, 602的邻居
-    rf"|(?:(?<=[家住])|(?<=隔壁|对门|楼上|楼下|楼里))(?:是|的|在)?{_HOTLINES}{_ROOM}"
+    rf"|(?:(?<=[家住])|(?<=隔壁|对门|楼上|楼下|楼里|我在|我是)"
+    rf"|(?<=我就在|我也在|我正在|我就住|我就是))(?:是|的|在)?{_HOTLINES}{_ROOM}"
     rf"|{_HOTLINES}{_ROOM}(?=的?(?:邻居|业主|住户|租户|房东|那家|那户|这家|这户))"
 )
 _ADDRESS: Final = re.compile(
@@ -104,25 +128,27 @@ _SHORT_IDENTITY: Final = 8
 """So few words that end with 的 say who speaks however they begin: 我是看大门的."""
 
 
-def for_unit(ticket: Ticket, priority: Priority) -> Ticket:
+def for_unit(ticket: Ticket, priority: Priority, state: CaseState | None = None) -> Ticket:
     """The ticket as a unit sees it; the same object where nothing has to be taken out.
 
-    Who is in a live emergency (P0) has to be found first: it loses nothing but the history.
+    `priority` and `state` are its case's. Who is in a live emergency (P0) has to be found
+    first: it loses nothing but the history.
     """
-    if ticket.earlier or ticket.usual_street:
-        ticket = ticket.model_copy(update={"earlier": (), "usual_street": None})
-    if not is_protected(ticket, priority):
+    if ticket.earlier or ticket.usual_street or ticket.refers_to:
+        others = {"earlier": (), "refers_to": (), "usual_street": None}
+        ticket = ticket.model_copy(update=others)
+    if not is_protected(ticket, priority, state):
         return ticket
     occurred = ticket.occurred_at
     if occurred is not None:
         day = occurred.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
         occurred = day.astimezone(UTC)
-    point = ticket.location
+    point, rooms = ticket.location, rooms_of(ticket.address)
     return ticket.model_copy(
         update={
-            "text": masked(ticket.text),
-            "title": ticket.title and masked(ticket.title),
-            "address": ticket.address and masked(ticket.address),
+            "text": masked(ticket.text, rooms),
+            "title": ticket.title and masked(ticket.title, rooms),
+            "address": ticket.address and masked(ticket.address, rooms),
             "occurred_at": occurred,
             "location": point
             and Location(lat=round(point.lat, DECIMALS), lon=round(point.lon, DECIMALS)),
@@ -140,41 +166,93 @@ def case_for_unit(case: Case, ticket: Ticket) -> Case:
     )
     if reasons != case.reasons:
         case = case.model_copy(update={"reasons": reasons})
-    if not is_protected(ticket, case.priority) or not case.demands:
+    if not is_protected(ticket, case.priority, case.state) or not case.demands:
         return case
+    rooms = rooms_of(ticket.address)
     demands = tuple(
-        demand.model_copy(update={"text": masked(demand.text)}) for demand in case.demands
+        demand.model_copy(update={"text": masked(demand.text, rooms)}) for demand in case.demands
     )
     return case.model_copy(update={"demands": demands})
 
 
-def note_for_unit(note: str, ticket: Ticket, priority: Priority) -> str:
+def note_for_unit(
+    note: str, ticket: Ticket, priority: Priority, state: CaseState | None = None
+) -> str:
     """A remark on a ticket that no unit has written, as a unit sees it: it may quote the caller."""
-    return masked(note) if is_protected(ticket, priority) else note
+    if not is_protected(ticket, priority, state):
+        return note
+    return masked(note, rooms_of(ticket.address))
 
 
-def is_protected(ticket: Ticket, priority: Priority) -> bool:
-    """Whether a unit may not learn who speaks; in a live emergency (P0) it has to."""
-    return ticket.confidential and priority is not Priority.P0
+def whistle_for_unit(
+    whistle: Whistle, ticket: Ticket, priority: Priority, state: CaseState | None = None
+) -> Whistle:
+    """A whistle as a called unit sees it: who blew it may have quoted the caller.
+
+    The spot stays, for they have to go there; the caller's own room and name do not.
+    """
+    if not is_protected(ticket, priority, state):
+        return whistle
+    rooms = rooms_of(ticket.address)
+    written = {name: getattr(whistle, name) for name in _WRITTEN_BY_STAFF}
+    read = {name: masked(words, rooms, doors=False) for name, words in written.items()}
+    return whistle if read == written else whistle.model_copy(update=read)
 
 
-def masked(words: str) -> str:
+def is_protected(ticket: Ticket, priority: Priority, state: CaseState | None = None) -> bool:
+    """Whether a unit may not learn who speaks; in a live emergency (P0) it has to.
+
+    An emergency whose case has been answered is none any more.
+    """
+    return ticket.confidential and (priority is not Priority.P0 or state in _OVER)
+
+
+def masked(words: str, rooms: Collection[str] = (), *, doors: bool = True) -> str:
     """Words without what points at who says them. Idempotent; linear in their length.
 
-    A label may bring together what stood apart, so the words are read until nothing changes:
-    once more for ordinary ones.
+    They are read in one form, whatever script, numerals and blanks they were written with;
+    where nothing has to be taken out they stay as they are. `rooms` are known to be the
+    caller's own, and go wherever they stand; other `doors` may be left. A label may bring
+    together what stood apart, so the words are read until nothing changes: once more for
+    ordinary ones.
     """
-    while (read := _read(words)) != words:
-        words = read
-    return words
+    plain = _plain(words)
+    while (read := _read(plain, rooms, doors=doors)) != plain:
+        plain = read
+    return plain if any(label in plain for label in (HOME, DOOR, SELF, NAME)) else words
 
 
-def _read(words: str) -> str:
-    words = _DOORS.sub(DOOR, words)
+def rooms_of(address: str | None) -> frozenset[str]:
+    """The rooms that an address names: 202 of 3号楼5门202, 三号楼五门二零二 and 3/5/202."""
+    plain = _plain(address or "").translate(_ARABIC)
+    return frozenset(_ROOM_NUMBER.findall(plain))
+
+
+def _plain(words: str) -> str:
+    return _BLANKS.sub("", simplified(words).translate(_FORMAL))
+
+
+def _read(words: str, rooms: Collection[str], *, doors: bool) -> str:
+    words = _SLASHED.sub(rf"\g<said>{HOME}", words)
+    if doors:
+        words = _NUMBERED_DOOR.sub(rf"\g<said>{DOOR}", words)
+        words = _DOORS.sub(DOOR, words)
+    if rooms:
+        words = _rooms_again(tuple(sorted(rooms))).sub(DOOR, words)
     words = _CALLED.sub(rf"\g<said>{NAME}", words)
     words = _WORKS.sub(rf"\g<said>{SELF}\g<does>", words)
     words = _IS.sub(lambda found: found["said"] + _identity(found), words)
     return _LIVES.sub(lambda found: found["said"] + _without_address(found["where"]), words)
+
+
+@lru_cache(maxsize=1024)
+def _rooms_again(rooms: tuple[str, ...]) -> re.Pattern[str]:
+    """These rooms in Arabic digits or in Chinese ones."""
+    written = (
+        "".join(f"[{digit}{_HAN_OF[int(digit)]}]" for digit in room if digit.isdigit())
+        for room in rooms
+    )
+    return re.compile(rf"(?<![{_DIGIT}])(?:{'|'.join(written)})(?![{_DIGIT}]){_COUNTED}[室户号房]?")
 
 
 def _identity(found: re.Match[str]) -> str:

@@ -1,6 +1,6 @@
 """Stored tickets as the interface shows them; times in Asia/Shanghai."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any, TypeVar
 
 from sqlmodel import col, select
@@ -14,8 +14,8 @@ from services.intake.contract import (
 from services.intake.tables import TicketRow, TimelineRow
 from shared.bodies import Point
 from shared.database import Reader
-from shared.events import TICKET_RECEIVED, Case, Channel, Kind, Payload, Priority, Ticket
-from shared.protection import case_for_unit, for_unit, is_protected, masked
+from shared.events import TICKET_RECEIVED, Case, CaseState, Channel, Kind, Payload, Priority, Ticket
+from shared.protection import case_for_unit, for_unit, is_protected, masked, rooms_of
 from shared.roles import Role
 from shared.web import local_times
 
@@ -46,7 +46,7 @@ def summary(row: TicketRow, reader_role: Role) -> TicketSummary:
 def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
     """A ticket with all that is known of it, as somebody of a role may see it."""
     seen = _seen(row, reader_role)
-    protected = reader_role is Role.UNIT and is_protected(seen, _priority(row))
+    protected = reader_role is Role.UNIT and is_protected(seen, *_urgency(row))
     classification = _parsed(ClassificationView, row.classification)
     case = _parsed(Case, row.case_view)
     timeline = _timeline(reader, row)
@@ -54,13 +54,14 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
         case = case and case_for_unit(case, seen)
     if protected:
         classification = classification and classification.model_copy(update={"demands": ()})
-        timeline = [_masked(line) for line in timeline]
+        rooms = rooms_of(row.standing().ticket.address)
+        timeline = [_masked(line, rooms) for line in timeline]
     return TicketView(
         **summary(row, reader_role).model_dump(),
         location=seen.location and Point(lat=seen.location.lat, lon=seen.location.lon),
         accused_unit=row.accused_unit,
         occurred_at=seen.occurred_at,
-        external_id=row.external_id,
+        external_id=None if reader_role is Role.UNIT else row.external_id,
         confidential=row.confidential,
         round=row.round,
         urges=row.urges,
@@ -80,7 +81,7 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
 def _seen(row: TicketRow, reader_role: Role) -> Ticket:
     """The ticket's words as somebody of a role may see them: a unit never who protects itself."""
     ticket = row.standing().ticket
-    return for_unit(ticket, _priority(row)) if reader_role is Role.UNIT else ticket
+    return for_unit(ticket, *_urgency(row)) if reader_role is Role.UNIT else ticket
 
 
 def _priority(row: TicketRow) -> Priority:
@@ -88,9 +89,15 @@ def _priority(row: TicketRow) -> Priority:
     return Priority(_said(row, "priority") or Priority.P3)
 
 
-def _masked(line: TimelineEntry) -> TimelineEntry:
-    detail = {name: masked(value) for name, value in line.detail.items()}
-    return line.model_copy(update={"note": masked(line.note), "detail": detail})
+def _urgency(row: TicketRow) -> tuple[Priority, CaseState | None]:
+    """How urgent a ticket is, and the state of its case, where it has one."""
+    state = (row.case_view or {}).get("state")
+    return _priority(row), CaseState(state) if state else None
+
+
+def _masked(line: TimelineEntry, rooms: Collection[str]) -> TimelineEntry:
+    detail = {name: masked(value, rooms) for name, value in line.detail.items()}
+    return line.model_copy(update={"note": masked(line.note, rooms), "detail": detail})
 
 
 def _said(row: TicketRow, name: str) -> str | None:

@@ -7,9 +7,9 @@ import pytest
 
 from shared.events import Priority
 from shared.roles import Role
-from tests.router.station import LAMP, STALLS, TRAPPED, Json, Station, urged
+from tests.router.station import LAMP, STALLS, TRAPPED, Json, Station, closed, urged
 from tests.router.test_incidents import flooded, incident_of
-from tests.router.test_whistle_api import STREET, blown, dispatched, done
+from tests.router.test_whistle_api import JOINT, STREET, blown, dispatched, done
 
 CALLER = "我是3号楼2门501的住户，怎么没人来"
 SEEN = "我是【住址】的住户，怎么没人来"
@@ -205,3 +205,47 @@ def test_the_times_in_a_whistles_log_are_those_on_the_wall(empty_station: Statio
     dues = [line["detail"]["due_at"] for line in log if "due_at" in line["detail"]]
     assert dues
     assert all(due_at.endswith("+08:00") for due_at in dues)
+
+
+def test_what_the_centre_writes_on_a_whistle_keeps_the_callers_room_and_name_from_the_called(
+    station: Station,
+) -> None:
+    number = station.opened(STALLS, confidential=True, address="迎水里3号楼5门202")
+    body = {**JOINT, "evidence": "反映人赵铁柱（202）拍的照片", "place": "迎水里8号楼2门501门口"}
+    assert station.post(f"/cases/{number}/whistles", body).status_code == 201
+    whistle = f"{number}-W1"
+    done(station, whistle, "sign", STREET)
+    done(station, whistle, "dispatch")
+
+    def read(path: str, unit: str) -> Json:
+        found: Json = station.get(path, Role.UNIT, unit).json()
+        return found
+
+    one = read(f"/whistles/{whistle}", "police")["whistle"]
+    listed = [each for each in read("/whistles", "police")["items"] if each["number"] == whistle]
+    queued = [
+        item["whistle"]
+        for item in read("/units/police/queue?limit=500", "police")["items"]
+        if (item["whistle"] or {}).get("number") == whistle
+    ]
+    for shown in (one, *listed, *queued):
+        assert "202" not in shown["evidence"]
+        assert "赵铁柱" not in shown["evidence"]
+        assert "501" in shown["site"], "they have to find the spot"
+    assert len(listed) == len(queued) == 1
+
+
+def test_a_closed_entry_shows_no_more_of_a_protected_caller_than_others(station: Station) -> None:
+    number = station.opened(TRAPPED, confidential=True, priority=Priority.P0, text=CALLER)
+    station.hear(closed(number, "withdrawn").model_copy(update={"note": "来电人撤回"}))
+    case = station.get(f"/cases/{number}", Role.UNIT, "lift-rescue").json()
+    assert case["ticket"]["text"] == SEEN
+    page = station.get(
+        "/units/lift-rescue/queue?after=lift-rescue:0&limit=500", Role.UNIT, "lift-rescue"
+    )
+    (entry,) = [
+        item
+        for item in page.json()["items"]
+        if item["number"] == number and item["whistle"] is None
+    ]
+    assert (entry["open"], entry["ticket"]["text"]) == (False, SEEN)

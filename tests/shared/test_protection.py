@@ -32,6 +32,7 @@ from shared.protection import (
     case_for_unit,
     for_unit,
     masked,
+    note_for_unit,
 )
 
 PIECES = (
@@ -252,3 +253,62 @@ def test_masking_is_linear_in_the_text(piece: str) -> None:
 
     short = min(seconds(4_000) for _ in range(3))
     assert min(seconds(40_000) for _ in range(3)) < 40 * short + 0.05
+
+
+@pytest.mark.parametrize(
+    ("said", "seen"),
+    [
+        ("我家住保山南里3號樓5門201，樓上開麻將館", "我家住保山南里【住址】，楼上开麻将馆"),
+        ("我住保山南里叁号楼伍门贰零壹", "我住保山南里【住址】"),
+        ("我住保山南里贰栋叁单元肆零伍", "我住保山南里【住址】"),
+        ("我住3/5/201", "我住【住址】"),
+        ("我家在3、5、201", "我家在【住址】"),
+        ("楼上501天天剁肉，我就在401", "楼上501天天剁肉，我就在【门牌】"),
+        ("我在602，隔壁没完没了", "我在【门牌】，隔壁没完没了"),
+        ("我家门牌号301", "我家门牌号【门牌】"),
+        ("房号：1502漏水", "房号：【门牌】漏水"),
+        ("3号樓12門501室的", "3号楼【门牌】的"),
+    ],
+)
+def test_a_door_is_masked_however_it_is_written(said: str, seen: str) -> None:
+    assert masked(said) == seen
+
+
+@pytest.mark.parametrize(
+    "said", ["我家住保山南里 3 号 楼 5 门 201，楼上打麻将", "我 住 3 號 樓 5 門 2 0 1"]
+)
+def test_blanks_hide_no_door(said: str) -> None:
+    assert "201" not in masked(said).replace(" ", "")
+
+
+@pytest.mark.parametrize("said", ["樓道燈壞了", "公交3/5路都不停", "物業費1/2/3季度", "我在等回復"])
+def test_words_of_no_door_stay_as_they_were_written(said: str) -> None:
+    assert masked(said) == said
+
+
+@pytest.mark.parametrize(
+    ("address", "note"),
+    [
+        ("保山南里3号楼5门202", "我就是昨天晚上敲他门的202李大山"),
+        ("保山南里3号楼5门202", "找二零二的住户"),
+        ("保山南里叁号楼伍门贰零贰", "敲202的门"),
+        ("保山南里3-5-202", "202反映多次"),
+    ],
+)
+def test_the_callers_own_room_is_masked_wherever_it_stands(address: str, note: str) -> None:
+    told = ticket(address=address)
+    seen = note_for_unit(note, told, Priority.P3)
+    assert LABELS.search(seen)
+    assert not re.search("202|二零二", seen)
+
+
+@pytest.mark.parametrize("state", [CaseState.REPLIED, CaseState.CALLBACK_PENDING, CaseState.CLOSED])
+def test_an_emergency_that_is_over_protects_its_caller_again(state: CaseState) -> None:
+    told = ticket(address="保山南里3号楼5门202")
+    assert for_unit(told, Priority.P0, CaseState.IN_PROGRESS) is told
+    assert DOOR in (for_unit(told, Priority.P0, state).address or "")
+
+
+def test_a_unit_is_not_told_what_else_the_caller_has_called_about() -> None:
+    told = ticket(confidential=False, refers_to=("NK20261120-000001",))
+    assert for_unit(told, Priority.P3).refers_to == ()

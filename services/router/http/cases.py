@@ -54,7 +54,7 @@ from shared.database import Reader
 from shared.events import Danger, Location, Place, Ticket, is_emergency
 from shared.metrics import CASE_COMMANDS
 from shared.problems import Problem, not_found
-from shared.protection import case_for_unit, for_unit
+from shared.protection import case_for_unit, for_unit, whistle_for_unit
 from shared.roles import Role
 from shared.taxonomy import load_taxonomy
 from shared.web import Caller, RecordNumber, allow, api_router, local_times
@@ -299,7 +299,7 @@ def shown(reader: Reader, ticket: Ticket, record: CaseRecord, caller: Principal)
     """A case with its ticket, its log and its whistles, as far as the caller may see them."""
     query = select(CaseLogRow).where(CaseLogRow.number == record.number)
     rows = reader.execute(query.order_by(col(CaseLogRow.id))).scalars()
-    log = shown_log(rows, LogEntry, ticket, record.priority, caller)
+    log = shown_log(rows, LogEntry, ticket, record, caller)
     whistles = [
         whistle_view(whistle)
         for whistle in whistles_of(reader, [record.number])
@@ -308,5 +308,7 @@ def shown(reader: Reader, ticket: Ticket, record: CaseRecord, caller: Principal)
     case = case_view(record)
     if caller.role is Role.UNIT:
         case = case_for_unit(case, ticket)
-        ticket = for_unit(ticket, record.priority)
+        urgency = (record.priority, record.state)
+        whistles = [whistle_for_unit(whistle, ticket, *urgency) for whistle in whistles]
+        ticket = for_unit(ticket, *urgency)
     return local_times(CaseView(case=case, ticket=ticket, log=log, whistles=whistles))

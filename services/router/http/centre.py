@@ -9,6 +9,7 @@ from typing import Annotated, Final, TypeVar
 from fastapi import Depends, Request
 from prometheus_client import Counter
 
+from services.router.domain.cases.records import CaseRecord
 from services.router.domain.refusals import InvalidField, MissingField, NotAllowed, Refused
 from services.router.domain.routing import Rules
 from services.router.http.contract import LogEntry
@@ -17,7 +18,7 @@ from services.router.work import Work, working
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
 from shared.database import Database
-from shared.events import Priority, Ticket
+from shared.events import Ticket
 from shared.problems import Problem
 from shared.protection import note_for_unit
 from shared.relay import Relay
@@ -83,7 +84,7 @@ def shown_log(
     rows: Iterable[object],
     entry: type[Entry],
     ticket: Ticket,
-    priority: Priority,
+    case: CaseRecord,
     caller: Principal,
 ) -> list[Entry]:
     """The log of a case or whistle as far as the caller may see it, with the times on the wall."""
@@ -92,7 +93,7 @@ def shown_log(
         line = entry.model_validate(row, from_attributes=True)
         note, detail = line.note, dict(line.detail)
         if caller.role is Role.UNIT and line.unit is None:
-            note = note_for_unit(note, ticket, priority)
+            note = note_for_unit(note, ticket, case.priority, case.state)
         if "due_at" in detail:
             due_at = datetime.fromisoformat(detail["due_at"])
             detail["due_at"] = due_at.astimezone(SHANGHAI).isoformat()

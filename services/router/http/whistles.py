@@ -1,6 +1,6 @@
 """Whistles over HTTP: blown on a case, signed, checked, answered by each called unit, scored."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields
 from typing import Annotated, Final
 
@@ -31,7 +31,7 @@ from services.router.http.whistle_contract import (
     WhistleView,
     Withdrawing,
 )
-from services.router.storage.cases import HeldCase, load_case
+from services.router.storage.cases import HeldCase, load_case, read_cases
 from services.router.storage.queues import BadCursor
 from services.router.storage.tables import WhistleLogRow
 from services.router.storage.whistle_search import find_whistles
@@ -41,10 +41,10 @@ from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Reader
 from shared.discretion import GRID_CENTRE
-from shared.events import Ticket, WhistleState
+from shared.events import Ticket, Whistle, WhistleState
 from shared.metrics import WHISTLE_COMMANDS
 from shared.problems import Problem, not_found
-from shared.protection import for_unit
+from shared.protection import for_unit, whistle_for_unit
 from shared.roles import Role
 from shared.web import RECORD_NUMBER, Caller, RecordNumber, allow, api_router, local_times
 
@@ -82,7 +82,7 @@ def blow(number: RecordNumber, body: BlowBody, centre: Router, caller: Caller) -
         street = _blowing_unit(centre, held.record, body.unit, caller)
         if body.version not in (None, held.record.version):
             raise StaleVersion("stale-version", "工单已被他人更新，请刷新后再操作")
-        address = for_unit(held.ticket, held.record.priority).address
+        address = for_unit(held.ticket, held.record.priority, held.record.state).address
         by = work.by(caller.subject, caller.unit)
         decision = work.blow(held, street, _summons(body, address), by, body.note)
         work.finish()
@@ -118,8 +118,22 @@ def whistles(
             )
         except BadCursor:
             raise Problem(422, "翻页游标无效", slug="bad-cursor") from None
-    items = [local_times(whistle_view(whistle)) for whistle in found]
+        shown = [whistle_view(whistle) for whistle in found]
+        if role is Role.UNIT:
+            cases = {case.number: (ticket, case) for ticket, case in _cases_of(reader, found)}
+            shown = [_for_unit(one, *cases[one.ticket_number]) for one in shown]
+    items = [local_times(one) for one in shown]
     return WhistlePage(items=items, cursor=following)
+
+
+def _cases_of(
+    reader: Reader, whistles: Sequence[WhistleRecord]
+) -> Sequence[tuple[Ticket, CaseRecord]]:
+    return read_cases(reader, {whistle.ticket_number for whistle in whistles})
+
+
+def _for_unit(whistle: Whistle, ticket: Ticket, case: CaseRecord) -> Whistle:
+    return whistle_for_unit(whistle, ticket, case.priority, case.state)
 
 
 @router.get("/whistles/{number}")
@@ -247,6 +261,9 @@ def _view(
         .order_by(col(WhistleLogRow.id))
     )
     rows = reader.execute(query).scalars()
-    log = shown_log(rows, WhistleLogEntry, ticket, case.priority, caller)
-    shown = for_unit(ticket, case.priority) if caller.role is Role.UNIT else ticket
-    return local_times(WhistleView(whistle=whistle_view(whistle), ticket=shown, log=log))
+    log = shown_log(rows, WhistleLogEntry, ticket, case, caller)
+    shown = whistle_view(whistle)
+    if caller.role is Role.UNIT:
+        shown = whistle_for_unit(shown, ticket, case.priority, case.state)
+        ticket = for_unit(ticket, case.priority, case.state)
+    return local_times(WhistleView(whistle=shown, ticket=ticket, log=log))

@@ -27,7 +27,7 @@ from shared.database import Writer
 from shared.envelope import Event
 from shared.events import CASES, WHISTLES, CaseEvent, CaseFact, Ticket, WhistleEvent, WhistleFact
 from shared.messaging import emit
-from shared.protection import case_for_unit, for_unit
+from shared.protection import case_for_unit, for_unit, whistle_for_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,7 +146,8 @@ def _queue_changes(held: HeldCase) -> Iterator[QueueChange]:
     blown = [whistle for whistle in held.whistles.values() if whistle.told]
     if not case_told and not blown:
         return
-    ticket = for_unit(held.ticket, held.record.priority)
+    urgency = (held.record.priority, held.record.state)
+    ticket = for_unit(held.ticket, *urgency)
     case = case_for_unit(case_view(held.record), held.ticket)
     if case_told:
         before = duties(held.stored) if held.stored is not None else {}
@@ -154,7 +155,8 @@ def _queue_changes(held: HeldCase) -> Iterator[QueueChange]:
         yield from queue_changes(duties(held.record), before, occasion)
     for whistle in blown:
         was = whistle_duties(whistle.stored) if whistle.stored is not None else {}
-        occasion = Occasion(*_last(whistle.told), ticket, case, whistle_view(whistle.record))
+        shown = whistle_for_unit(whistle_view(whistle.record), held.ticket, *urgency)
+        occasion = Occasion(*_last(whistle.told), ticket, case, shown)
         yield from queue_changes(whistle_duties(whistle.record), was, occasion)
 
 
