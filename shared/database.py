@@ -16,7 +16,7 @@ from alembic import command
 from alembic.config import Config
 from psycopg import sql
 from pydantic_core import to_json
-from sqlalchemy import URL, Column, DateTime, Executable, create_engine, text
+from sqlalchemy import URL, Column, DateTime, Executable, create_engine, event, text
 from sqlalchemy.engine import Engine, Result
 from sqlalchemy.exc import DBAPIError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
@@ -54,6 +54,10 @@ class Writer(Reader):
     def add(self, row: SQLModel) -> None:
         """Insert `row` when the transaction flushes."""
         self._session.add(row)
+
+    def once_committed(self, then: Callable[[], None]) -> None:
+        """Do `then` after this transaction's commit, and never if it is rolled back."""
+        event.listen(self._session, "after_commit", lambda session: then(), once=True)
 
     def flush(self) -> None:
         """Send what was added, so that later statements see it."""

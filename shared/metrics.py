@@ -4,9 +4,26 @@ Names follow Prometheus' rules: base units, `_total` for counters. Labels have f
 no label holds a ticket number, a text or a person.
 """
 
+from collections.abc import Iterable
 from typing import Final
 
-from prometheus_client import Counter, Gauge, Histogram
+from prometheus_client import Counter, Gauge, Histogram, Metric
+
+
+class SetGauge(Gauge):
+    """A gauge without labels that is absent, not 0, where nobody has set it."""
+
+    _is_set = False
+
+    def set(self, value: float) -> None:
+        """Set the value; from now on the gauge is exported."""
+        self._is_set = True
+        super().set(value)
+
+    def collect(self) -> Iterable[Metric]:
+        """The gauge, or nothing."""
+        return super().collect() if self._is_set else []
+
 
 FAST_SECONDS: Final = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 JOURNEY_SECONDS: Final = (0.02, 0.05, 0.1, 0.15, 0.25, 0.5, 1, 2, 5, 15, 60, 300, 1800)
@@ -76,7 +93,9 @@ GROUP_COMMIT: Final = Histogram(
     buckets=(1, 2, 4, 8, 16, 32, 64, 128, 256),
 )
 CALLBACKS: Final = Counter(
-    "hotline_callbacks_total", "Call-backs by answer.", ["solved", "satisfaction"]
+    "hotline_callbacks_total",
+    "Call-backs by the unit that had the case, and answer; `unreached` counts in no rate.",
+    ["unit", "solved", "satisfaction"],
 )
 CALLER_READS: Final = Counter(
     "hotline_caller_reads_total", "Requests for a caller's contact.", ["role", "granted"]
@@ -87,13 +106,18 @@ CLASSIFIED: Final = Counter(
     "Classified tickets by category, what decided, and whether a person must.",
     ["category", "decided_by", "abstained"],
 )
+MODEL_CORRECTED: Final = Counter(
+    "hotline_model_corrected_total",
+    "Tickets a person judged, by the category the model saw and whether its leaf was right.",
+    ["category", "agreed"],
+)
 PROBABILITY: Final = Histogram(
     "hotline_classification_probability",
     "Calibrated probability of the chosen leaf.",
     buckets=(0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 1.0),
 )
 
-REVIEWS_WAITING: Final = Gauge(
+REVIEWS_WAITING: Final = SetGauge(
     "hotline_reviews_waiting", "Tickets that wait for a person to classify them."
 )
 MODEL_IN_USE: Final = Gauge(
@@ -159,19 +183,21 @@ STREET_WHISTLES: Final = Gauge(
     "hotline_street_whistles", "Whistles of the last 30 days that a street has signed.", ["street"]
 )
 INCIDENT_CLUSTERS: Final = Counter(
-    "hotline_incident_clusters_total", "Events that have become clusters of tickets."
+    "hotline_incident_clusters_total",
+    "Events that have become clusters of tickets.",
+    ["street", "leaf"],
 )
 CASES_OPEN: Final = Gauge("hotline_cases", "Cases by state.", ["state"])
 QUEUE_OPEN: Final = Gauge("hotline_queue_open", "Open tickets in a unit's queue.", ["unit"])
 CLOCKS_FIRED: Final = Counter(
     "hotline_clocks_fired_total", "Reminders and breaches that fired.", ["clock", "step"]
 )
-CASES_NOT_FIRED: Final = Gauge(
+CASES_NOT_FIRED: Final = SetGauge(
     "hotline_cases_not_fired", "Cases whose due clocks could not be fired and are tried again."
 )
-CLOCK_DELAY_SECONDS: Final = Gauge(
+CLOCK_DELAY_SECONDS: Final = SetGauge(
     "hotline_clock_delay_seconds", "How late the oldest due clock is."
 )
-CALENDAR_HORIZON_DAYS: Final = Gauge(
+CALENDAR_HORIZON_DAYS: Final = SetGauge(
     "hotline_calendar_horizon_days", "Days until the working calendar ends."
 )

@@ -77,8 +77,9 @@ class Parts:
 
     `state` is what its routes work with, found as `app.state.parts`.
     `tasks` run on threads of their own beside the consumers until `Task.stop`; `checks`
-    join the readiness; `measure` refreshes the service's own gauges every few seconds;
-    `shortcut` stands before the routes and may answer for them.
+    join the readiness; every few seconds `refresh` keeps a process up to date and, in a
+    worker alone, `measure` sets the gauges of what the database holds: one truth, told by
+    one process. `shortcut` stands before the routes and may answer for them.
     """
 
     router: APIRouter
@@ -86,6 +87,7 @@ class Parts:
     subscriptions: Sequence[Subscription]
     tasks: Sequence["Task"] = ()
     checks: Mapping[str, Check] = field(default_factory=dict)
+    refresh: Callable[[], None] = lambda: None
     measure: Callable[[], None] = lambda: None
     close: Callable[[], None] = lambda: None
     shortcut: Callable[[ASGIApp], ASGIApp] | None = None
@@ -247,7 +249,9 @@ class Running:
             OUTBOX_ROWS.labels(name).set(rows)
             OUTBOX_AGE_SECONDS.labels(name).set(age)
             PARKED.labels(name).set(parked)
-            self.parts.measure()
+            self.parts.refresh()
+            if self._workers:
+                self.parts.measure()
         with contextlib.suppress(BusUnavailable):  # BUS_UP says it already
             for subscription in self.parts.subscriptions:
                 lag = self.runtime.bus.lag(subscription.group, subscription.topics)

@@ -30,6 +30,7 @@ from shared.database import Database
 from shared.events import Category, Classification
 from shared.messaging import emit
 from shared.metrics import CLASSIFIED as CLASSIFIED_COUNT
+from shared.metrics import MODEL_CORRECTED
 from shared.problems import Problem, not_found
 from shared.relay import Relay
 from shared.roles import Role
@@ -175,6 +176,7 @@ def review(
         emit(writer, [event_of(said)])
     bench.relay.wake()
     CLASSIFIED_COUNT.labels(leaf.category, PERSON, "false").inc()
+    MODEL_CORRECTED.labels(before.category, str(before.leaf == leaf.slug).lower()).inc()
     return Reviewed(number=number, leaf=leaf.slug, category=leaf.category, priority=priority)
 
 

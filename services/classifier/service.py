@@ -40,7 +40,8 @@ def build(runtime: Runtime) -> Parts:
             Task("classifier-retention", forgetting(runtime.database), FORGET_EVERY_SECONDS),
         ],
         checks={"model": lambda: bool(models.active.version)},
-        measure=measures(runtime.database, models),
+        refresh=models.refresh,
+        measure=measures(runtime.database),
     )
 
 
@@ -53,13 +54,12 @@ def live_handler(models: LiveModels, shadow: Shadow) -> Handler:
     return handle
 
 
-def measures(database: Database, models: LiveModels) -> Callable[[], None]:
-    """What runs every few seconds: follow the choice of models, refresh the gauges."""
+def measures(database: Database) -> Callable[[], None]:
+    """What runs every few seconds to set the gauges."""
     drift_at = -EVERY_SECONDS
 
     def measure() -> None:
         nonlocal drift_at
-        models.refresh()
         with database.reading() as reader:
             count = reader.execute(text("SELECT count(*) FROM verdict WHERE abstained")).scalar()
             REVIEWS_WAITING.set(int(count or 0))

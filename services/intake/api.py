@@ -191,6 +191,10 @@ def callbacks(number: RecordNumber, body: Callback, caller: Caller, intake: Inta
     comment = _contact(intake, number).redact(body.comment)
 
     def record(writer: Writer, standing: Standing, now: datetime) -> None:
+        ticket = writer.get(TicketRow, number)
+        unit = (ticket.lead_unit if ticket is not None else None) or "unknown"
+        answer = CALLBACKS.labels(unit, str(body.solved).lower(), body.satisfaction)
+        writer.once_committed(answer.inc)
         row = CallbackRow(
             number=number,
             round=standing.ticket.round,
@@ -202,15 +206,13 @@ def callbacks(number: RecordNumber, body: Callback, caller: Caller, intake: Inta
         )
         writer.add(row)
 
-    changed = _change(
+    return _change(
         intake,
         number,
         caller,
         lambda standing, now: call_back(standing, body.solved, body.satisfaction, comment, now),
         record,
     )
-    CALLBACKS.labels(str(body.solved).lower(), body.satisfaction).inc()
-    return changed
 
 
 @router.post("/tickets/{number}/answer", status_code=201)

