@@ -3,8 +3,10 @@
 Two calendars live in one ticket (handbook section 4): limits in minutes, hours and
 calendar days run around the clock; limits in working days and working hours run in
 working time only, with the State Council's days off and its make-up days (调休).
-Both come from `holidays.csv` beside this module, one row a day. All instants are
-aware; results are UTC.
+Both come from `holidays.csv` beside this module, one row a day. The days off that are
+fixed by statute (全国年节及纪念日放假办法) are known of every year; until the notice of a
+year is in the table, deadlines that touch it are provisional. All instants are aware;
+results are UTC.
 """
 
 import csv
@@ -17,6 +19,8 @@ from functools import cache, lru_cache
 from pathlib import Path
 from typing import Final
 from zoneinfo import ZoneInfo
+
+from holidays import country_holidays
 
 from shared.events import CalendarName
 
@@ -82,7 +86,8 @@ class Calendar:
 
     `holidays` are statutory days off, `make_up` weekend days that are worked,
     `sessions` the working hours of a day in Shanghai time, in order. Days before
-    `first` or after `horizon` are not covered: there only the weekday counts.
+    `first` or after `horizon` are not covered: there the statutory days off and else the
+    weekday count.
     `version` is a short hash of all of it.
     """
 
@@ -100,10 +105,10 @@ def load_calendar(
 ) -> Calendar:
     """The calendar of a table with the columns date, kind (holiday or make_up), name.
 
-    The State Council announces whole years, so the table covers the first day of its
-    first year to the last of its last. Raises CalendarError for a missing column, a
-    bad or repeated date, an unknown kind, a missing name, a make-up day that is no
-    weekend day, a year left out, or an empty table.
+    The State Council announces whole years: one that has all its statutory days off in the
+    table is covered, one with fewer is not, though what stands in it counts. Raises
+    CalendarError for a missing column, a bad or repeated date, an unknown kind, a missing
+    name, a make-up day that is no weekend day, a year left out, or an empty table.
     """
     days: dict[date, str] = {}
     with path.open(encoding="utf-8", newline="") as table:
@@ -125,8 +130,11 @@ def load_calendar(
     if missing:
         raise CalendarError(f"{path.name}: the year {min(missing)} is left out")
     content = repr((sorted(days.items()), sessions))
+    off = frozenset(day for day, kind in days.items() if kind == "holiday")
+    while last >= first and not statutory_days(last) <= off:
+        last -= 1
     return Calendar(
-        holidays=frozenset(day for day, kind in days.items() if kind == "holiday"),
+        holidays=off,
         make_up=frozenset(day for day, kind in days.items() if kind == "make_up"),
         sessions=sessions,
         first=date(first, 1, 1),
@@ -155,7 +163,20 @@ def is_working_day(calendar: Calendar, day: date) -> bool:
     """Whether a day is worked: make-up days are, days off are not, else the weekday says."""
     if day in calendar.make_up:
         return True
-    return day.weekday() < 5 and day not in calendar.holidays
+    if day.weekday() >= 5 or day in calendar.holidays:
+        return False
+    return calendar.first <= day <= calendar.horizon or day not in statutory_days(day.year)
+
+
+@lru_cache(maxsize=128)
+def statutory_days(year: int) -> frozenset[date]:
+    """The days off of a year that are fixed by statute, without what a notice moves to them.
+
+    Rules of 2024: 元旦, 春节 from New Year's Eve to the third day, 清明, 1 and 2 May, 端午,
+    中秋, 1 to 3 October; before them those of their time.
+    """
+    found = country_holidays("CN", years=year, observed=False, language="en_US")
+    return frozenset(day for day, name in found.items() if "substituted" not in name)
 
 
 def parse_limit(text: str) -> Limit:

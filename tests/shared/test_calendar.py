@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.calendar import (
+    HOLIDAYS_FILE,
     OFFICE_HOURS,
     SHANGHAI,
     Calendar,
@@ -21,6 +22,7 @@ from shared.calendar import (
     is_working_day,
     load_calendar,
     parse_limit,
+    statutory_days,
     subtract_working_time,
     working_time_between,
 )
@@ -45,8 +47,19 @@ def at(text: str) -> datetime:
         ("2026-03-01", False),
         ("2026-10-05", False),
         ("2026-10-10", True),
-        ("2027-01-01", True),
+        ("2027-01-01", False),
         ("2027-01-02", False),
+        ("2027-01-04", True),
+        ("2027-02-05", False),
+        ("2027-02-08", False),
+        ("2027-02-09", True),
+        ("2027-04-05", False),
+        ("2027-06-09", False),
+        ("2027-09-15", False),
+        ("2027-10-01", False),
+        ("2027-10-04", True),
+        ("2031-01-01", False),
+        ("2031-01-23", False),
     ],
 )
 def test_days_off_and_make_up_days_decide_before_the_weekday(day: str, worked: bool) -> None:
@@ -91,6 +104,40 @@ def test_a_deadline_on_uncovered_days_is_provisional(
     start: str, limit: str, provisional: bool
 ) -> None:
     assert due(CALENDAR, at(start), parse_limit(limit)).provisional is provisional
+
+
+@pytest.mark.parametrize(
+    ("start", "end"),
+    [
+        ("2026-12-31T10:00", "2027-01-04T17:30"),
+        ("2027-02-04T10:00", "2027-02-09T17:30"),
+        ("2027-09-30T10:00", "2027-10-04T17:30"),
+        ("2028-04-30T10:00", "2028-05-03T17:30"),
+    ],
+)
+def test_days_off_by_statute_are_known_before_the_notice_of_their_year(
+    start: str, end: str
+) -> None:
+    assert due(CALENDAR, at(start), parse_limit("1wd")) == Deadline(at(end), provisional=True)
+
+
+def test_a_year_is_covered_when_all_its_statutory_days_are_in_the_table(tmp_path: Path) -> None:
+    rows = HOLIDAYS_FILE.read_text(encoding="utf-8")
+    table = tmp_path / "holidays.csv"
+    table.write_text(rows + "2027-01-01,holiday,元旦\n", encoding="utf-8")
+    partly = load_calendar(table)
+    assert partly.horizon == date(2026, 12, 31)
+    assert due(partly, at("2027-03-01T10:00"), parse_limit("1wd")).provisional
+    whole = "".join(f"{day},holiday,节日\n" for day in sorted(statutory_days(2027)))
+    noticed = tmp_path / "noticed.csv"
+    noticed.write_text(rows + whole, encoding="utf-8")
+    assert load_calendar(noticed).horizon == date(2027, 12, 31)
+
+
+def test_a_table_of_less_than_a_year_covers_nothing(tmp_path: Path) -> None:
+    table = tmp_path / "holidays.csv"
+    table.write_text("date,kind,name\n2027-01-01,holiday,元旦\n", encoding="utf-8")
+    assert due(load_calendar(table), at("2027-03-01T10:00"), parse_limit("1wd")).provisional
 
 
 def test_the_horizon_is_the_last_day_of_the_last_year() -> None:
