@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, TypeVar
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
+from fastapi.dependencies.models import Dependant
 from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
@@ -83,6 +84,7 @@ class GuardedRoute(APIRoute):
         roles = roles_of(self.endpoint)
         repeatable = "POST" in (self.methods or ()) and not names_its_requests(self.endpoint)
         handle = super().get_route_handler()
+        parameters = _query_of(self.dependant)
 
         async def guarded(request: Request) -> Response:
             authority: Authority = request.app.state.authority
@@ -93,6 +95,8 @@ class GuardedRoute(APIRoute):
             if caller.role not in roles:
                 raise Problem(403, "您的身份不能进行此操作")
             request.state.caller = caller
+            if not parameters.issuperset(request.query_params):
+                raise Problem(422, _none_but(parameters), slug="unknown-parameter")
             asked = Request(request.scope, _bounded(request.receive))
             key = asked.headers.get("idempotency-key")
             repeats: Repeats | None = request.app.state.repeats
@@ -101,6 +105,19 @@ class GuardedRoute(APIRoute):
             return await once(asked, caller, key, repeats, handle)
 
         return guarded
+
+
+def _query_of(dependant: Dependant) -> frozenset[str]:
+    """The query parameters of a route and of all that it depends on."""
+    own = {field.alias for field in dependant.query_params}
+    return frozenset(own.union(*map(_query_of, dependant.dependencies)))
+
+
+def _none_but(parameters: frozenset[str]) -> str:
+    """What to change where a query names a parameter that the route does not have."""
+    if not parameters:
+        return "此操作不接受查询参数，请删去网址中问号后的内容"
+    return f"有不认识的查询参数，请删去；可用的有 {'、'.join(sorted(parameters))}"
 
 
 def _bounded(receive: Receive) -> Receive:

@@ -182,3 +182,11 @@ def test_a_search_for_words_looks_back_ninety_days_unless_it_says_from_when(
 ) -> None:
     assert numbers(archive, "?q=旧工单") == []
     assert len(numbers(archive, "?q=旧工单&from=2020-01-01T00:00:00Z")) == 50
+
+
+@pytest.mark.parametrize("query", ["?stauts=closed", "?q=井盖&page=2", "?Q=井盖"])
+def test_a_parameter_that_the_list_does_not_have_is_refused(office: Office, query: str) -> None:
+    answer = office.get(f"/tickets{query}")
+    assert answer.status_code == 422
+    assert answer.json()["type"] == "urn:hotline:problem:unknown-parameter"
+    assert "status" in answer.json()["detail"]
