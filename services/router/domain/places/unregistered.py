@@ -1,6 +1,6 @@
 """Names of places that no register holds, recognised by their shape.
 
-There is no public list of the 693 小区: “我们鸿福里是老楼区” names a place that nobody can
+No register of the 693 小区 is whole: “我们鸿福里是老楼区” names a place that nobody can
 look up. Such a ticket goes to a person, not back to the caller with a question already
 answered. The pattern is narrow: better to ask than to see places everywhere.
 """
