@@ -24,7 +24,7 @@ run: $(INSTALLED) ## start the three services here, until Ctrl-C
 	@exec $(PY) -m deploy.run
 
 test: $(INSTALLED) ## run all tests; those on Kafka where Java 17 and Maven are found
-	$(PY) -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadgroup --no-loadscope-reorder
+	$(PY) -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
 
 lint: $(INSTALLED) ## style, types and import rules
 	$(VENV)/bin/ruff check .

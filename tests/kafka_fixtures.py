@@ -27,19 +27,6 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[LEFT_OUT] = []
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """One process has all tests on Kafka: brokers of several would starve each other's groups.
-
-    Every other module is one group too, so that what its tests share is made once. Those on
-    Kafka are begun first, for they are the longest.
-    """
-    for item in items:
-        on_kafka = item.get_closest_marker("kafka") is not None
-        item.add_marker(pytest.mark.xdist_group("kafka" if on_kafka else item.location[0]))
-    items.sort(key=lambda item: item.get_closest_marker("kafka") is None)
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out, or fail, a test for which there is no Kafka here."""
     if item.get_closest_marker("kafka") is None:
