@@ -15,6 +15,7 @@ from typing import Final
 
 from opencc import OpenCC
 
+from shared.folding import simplified
 from shared.personal_numbers import CARD, HAN, IDENTITY, PHONE, without_numbers
 
 EMAIL: Final = "【邮箱】"
@@ -115,14 +116,9 @@ def _pattern_of(name: str) -> str | None:
 @lru_cache(maxsize=4096)
 def _written(letter: str) -> str:
     """A letter of a name in both scripts."""
-    plain = _to_simplified().convert(letter)
+    plain = simplified(letter)
     each = {letter, plain, _to_traditional().convert(plain)}
     return f"[{re.escape(''.join(sorted(one for one in each if len(one) == 1)))}]"
-
-
-@lru_cache(maxsize=1)
-def _to_simplified() -> OpenCC:
-    return OpenCC("t2s")
 
 
 @lru_cache(maxsize=1)

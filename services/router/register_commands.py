@@ -22,9 +22,9 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from services.router import backtest as trying
-from services.router.domain.places.names import sound_name
+from services.router.domain.places.names import SOUND_NAME, sound_name
 from services.router.domain.policy import Policy, PolicyError
-from services.router.policy.imports import REGISTERS, import_register
+from services.router.policy.imports import import_register
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.places import COMPOUNDS, SOURCED
 from services.router.storage.proposals import (
@@ -65,7 +65,7 @@ class Register(StrEnum):
 
 @registers.command("import")
 def import_rows(
-    register: Annotated[Register, typer.Argument(metavar="|".join(REGISTERS))],
+    register: Annotated[Register, typer.Argument(metavar="|".join(Register))],
     file: Annotated[Path, typer.Argument(metavar="FILE.csv", help="UTF-8或GB18030")],
     policy: Directory = None,
 ) -> None:
@@ -110,7 +110,7 @@ def propose_place(
     if known is not None and known.street != street:
         refuse("该街道没有这个社区")
     if not sound_name(name):
-        refuse("名称须有两个字以上，含汉字，用半角字符，不含空格和符号")
+        refuse(f"名称{SOUND_NAME}")
     with own_database("router") as database, database.writing() as writer:
         propose(writer, Proposal(name, street, community, None, getpass.getuser()))
     typer.echo(f"已提议：{name}")

@@ -12,7 +12,7 @@ from services.router.domain.cases.duties import may_read
 from services.router.domain.cases.records import CaseCommand, CaseRecord
 from services.router.domain.cases.states import COMMAND_NAMES, Command
 from services.router.domain.cases.views import case_view
-from services.router.domain.places.names import sound_name
+from services.router.domain.places.names import SOUND_NAME, sound_name
 from services.router.domain.refusals import InvalidField
 from services.router.domain.routing import Matter, place_named, route
 from services.router.domain.whistles.duties import may_read_whistle
@@ -226,8 +226,7 @@ def relocate(number: RecordNumber, body: Relocating, centre: Router, caller: Cal
 def _propose(work: Work, number: str, name: str, place: Place | None, caller: Principal) -> None:
     """Propose a place to the register. Raises InvalidField for what it could not hold."""
     if not sound_name(name):
-        sentence = "名称须有两个字以上，含汉字，用半角字符，不含空格和符号"
-        raise InvalidField("unfit-name", sentence)
+        raise InvalidField("unfit-name", f"名称{SOUND_NAME}")
     if place is None or place.street is None:
         raise InvalidField("unknown-street", "地点核定到街道后才能提议登记")
     propose(work.writer, Proposal(name, place.street, place.community, number, caller.subject))

@@ -1,6 +1,6 @@
 """Whistles over HTTP: blown on a case, signed, checked, answered by each called unit, scored."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Annotated, Final
 
@@ -120,16 +120,11 @@ def whistles(
             raise Problem(422, "翻页游标无效", slug="bad-cursor") from None
         shown = [whistle_view(whistle) for whistle in found]
         if role is Role.UNIT:
-            cases = {case.number: (ticket, case) for ticket, case in _cases_of(reader, found)}
+            on = read_cases(reader, {whistle.ticket_number for whistle in found})
+            cases = {case.number: (ticket, case) for ticket, case in on}
             shown = [_for_unit(one, *cases[one.ticket_number]) for one in shown]
     items = [local_times(one) for one in shown]
     return WhistlePage(items=items, cursor=following)
-
-
-def _cases_of(
-    reader: Reader, whistles: Sequence[WhistleRecord]
-) -> Sequence[tuple[Ticket, CaseRecord]]:
-    return read_cases(reader, {whistle.ticket_number for whistle in whistles})
 
 
 def _for_unit(whistle: Whistle, ticket: Ticket, case: CaseRecord) -> Whistle:
@@ -264,6 +259,6 @@ def _view(
     log = shown_log(rows, WhistleLogEntry, ticket, case, caller)
     shown = whistle_view(whistle)
     if caller.role is Role.UNIT:
-        shown = whistle_for_unit(shown, ticket, case.priority, case.state)
+        shown = _for_unit(shown, ticket, case)
         ticket = for_unit(ticket, case.priority, case.state)
     return local_times(WhistleView(whistle=shown, ticket=ticket, log=log))

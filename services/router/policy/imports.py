@@ -67,8 +67,6 @@ _KINDS: Final[Mapping[str, _Kind]] = MappingProxyType(
         "outside": _Kind("outside_places", OUTSIDE, ("name", "district"), outside_of),
     }
 )
-REGISTERS: Final = tuple(_KINDS)
-"""The registers that can be imported."""
 
 Key = tuple[str, ...]
 """What tells one row of a register from another."""

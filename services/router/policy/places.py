@@ -20,7 +20,7 @@ from services.router.domain.places.gazetteer import (
     NumberRange,
     Registered,
 )
-from services.router.domain.places.names import sound_name
+from services.router.domain.places.names import SOUND_NAME, sound_name
 from services.router.policy.files import Row, read_table
 from services.router.policy.units import validity
 from shared.events import Regime
@@ -66,26 +66,23 @@ class Registers:
 
 def compound_of(registers: Registers, row: Row) -> tuple[tuple[Entry, ...], Registered]:
     """A 小区: the places it may stand for, and its property regime. Raises PolicyError."""
-    name = said(row, "name")
-    if len(row.parts("street")) == 1 and row.text("confidence") != SUPPOSED:
-        entry = placed(registers, row, "小区" if row.text("community") else "")
-        entries: tuple[Entry, ...] = (replace(entry, **_origin(row, "compounds")),)
-    else:
-        entries = supposed(registers, row, name, "compounds")
-    for entry in entries:
-        _refuse_taken(registers, row, name, entry)
-    return entries, Registered(regime=regime_of(row))
+    note = "小区" if row.text("community") else ""
+    return _meant(registers, row, "compounds", note), Registered(regime=regime_of(row))
 
 
 def landmark_of(registers: Registers, row: Row) -> tuple[Entry, ...]:
     """A mall, park, school, hospital, station or tower. Raises PolicyError."""
+    return _meant(registers, row, "landmarks")
+
+
+def _meant(registers: Registers, row: Row, table: str, note: str = "") -> tuple[Entry, ...]:
+    """What a name may stand for: one place where a source says its one street, else several."""
     name = said(row, "name")
     if len(row.parts("street")) == 1 and row.text("confidence") != SUPPOSED:
-        street = registers.street(row)
-        entry = Entry(Kind.ESTATE, name, registers.street_names[street], HOME_DISTRICT, street)
-        entries: tuple[Entry, ...] = (replace(entry, **_origin(row, "landmarks")),)
+        entry = placed(registers, row, note)
+        entries: tuple[Entry, ...] = (replace(entry, **_origin(row, table)),)
     else:
-        entries = supposed(registers, row, name, "landmarks")
+        entries = supposed(registers, row, name, table)
     for entry in entries:
         _refuse_taken(registers, row, name, entry)
     return entries
@@ -197,7 +194,9 @@ def refuse_overlap(row: Row, numbers: NumberRange, others: Iterable[NumberRange]
 def placed(registers: Registers, row: Row, note: str) -> Entry:
     """The place a row names, as its community where that is given. Raises PolicyError."""
     street = registers.street(row)
-    code = row.known_or_none("community", registers.communities, "社区代码")
+    code = None
+    if "community" in row.cells:
+        code = row.known_or_none("community", registers.communities, "社区代码")
     where = registers.street_names[street]
     if code is None:
         name = row.required("name")
@@ -223,7 +222,7 @@ def said(row: Row, column: str) -> str:
 
 def _refuse_odd(row: Row, name: str) -> None:
     if not sound_name(name):
-        raise row.error(f"名称“{name}”须有两个字以上，含汉字，用半角字符，不含空格和符号")
+        raise row.error(f"名称“{name}”{SOUND_NAME}")
 
 
 def _refuse_taken(registers: Registers, row: Row, name: str, entry: Entry) -> None:

@@ -57,6 +57,8 @@ ESTATE_ENDINGS: Final = ("花园", "家园", "公寓", "新苑", "里", "园", "
 RESIDENTIAL_ENDINGS: Final = (*ESTATE_ENDINGS, "公馆", "新村", "小区", "大厦")
 OFFICE_ENDINGS: Final = ("街道", "街", "办事处")
 SHORTEST_NAME: Final = 2
+SOUND_NAME: Final = "须有两个字以上，含汉字，用半角字符，不含空格和符号"
+"""What a name of the register must be, as people are told (see `sound_name`)."""
 NAME: Final = re.compile(r"(?=.*[一-鿿])\w[\w()·-]*")
 DIGITS: Final = str.maketrans("一二三四五六七八九", "123456789")
 
