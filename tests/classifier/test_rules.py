@@ -88,9 +88,9 @@ def test_a_rule_for_leaves_concerns_only_those() -> None:
 
 @pytest.mark.parametrize("unit", ["煤气", "水", "老人", "电梯，", "着火了。", "没有", "怕", "a"])
 def test_a_long_text_is_read_quickly(unit: str) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     find_dangers(load_rules(), unit * (8000 // len(unit)))
-    assert time.perf_counter() - start < 1.0
+    assert time.process_time() - start < 1.0
 
 
 @pytest.mark.parametrize(

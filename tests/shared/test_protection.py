@@ -2,7 +2,7 @@
 
 import re
 from datetime import UTC, datetime
-from time import perf_counter
+from time import process_time
 
 import pytest
 from hypothesis import given
@@ -247,9 +247,9 @@ def test_no_door_and_no_room_is_left(
 def test_masking_is_linear_in_the_text(piece: str) -> None:
     def seconds(length: int) -> float:
         text = (piece * length)[:length]
-        started = perf_counter()
+        started = process_time()
         masked(text)
-        return perf_counter() - started
+        return process_time() - started
 
     short = min(seconds(4_000) for _ in range(3))
     assert min(seconds(40_000) for _ in range(3)) < 40 * short + 0.05
