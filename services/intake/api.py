@@ -192,11 +192,12 @@ def callbacks(number: RecordNumber, body: Callback, caller: Caller, intake: Inta
 
     def record(writer: Writer, standing: Standing, now: datetime) -> None:
         ticket = writer.get(TicketRow, number)
-        unit = (ticket.lead_unit if ticket is not None else None) or "unknown"
-        answer = CALLBACKS.labels(unit, str(body.solved).lower(), body.satisfaction)
+        unit = ticket.lead_unit if ticket is not None else None
+        answer = CALLBACKS.labels(unit or "unknown", str(body.solved).lower(), body.satisfaction)
         writer.once_committed(answer.inc)
         row = CallbackRow(
             number=number,
+            unit=unit,
             round=standing.ticket.round,
             solved=body.solved,
             satisfaction=body.satisfaction,

@@ -168,6 +168,7 @@ class CallbackRow(SQLModel, table=True):
 
     id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
     number: str
+    unit: str | None = None
     round: int
     solved: bool
     satisfaction: str

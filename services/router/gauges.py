@@ -33,19 +33,22 @@ OPEN_WHISTLES: Final = text(
 )
 TICKETS_OF_STREETS: Final = text(
     "SELECT street, count(*) FROM case_record"
-    " WHERE opened_at > now() - interval '30 days' AND street IS NOT NULL GROUP BY street"
+    " WHERE opened_at > :now - interval '30 days' AND street IS NOT NULL GROUP BY street"
 )
 WHISTLES_OF_STREETS: Final = text(
-    "SELECT street, count(*) FROM whistle WHERE blown_at > now() - interval '30 days'"
+    "SELECT street, count(*) FROM whistle WHERE blown_at > :now - interval '30 days'"
     " AND details ->> 'signed_at' IS NOT NULL GROUP BY street"
 )
 OPEN_CLOCKS: Final = text("""
-SELECT kind, owner, count(*) FILTER (WHERE due_at <= now()) AS overdue,
-    count(*) FILTER (WHERE due_at > now() AND due_at <= now() + interval '24 hours') AS soon
-FROM clock WHERE stopped_at IS NULL AND paused_at IS NULL GROUP BY kind, owner
+SELECT kind, owner, count(*) FILTER (WHERE due_at <= :now) AS overdue,
+    count(*) FILTER (WHERE due_at > :now AND due_at <= :now + interval '24 hours') AS soon
+FROM clock c WHERE stopped_at IS NULL AND paused_at IS NULL AND NOT EXISTS (
+    SELECT FROM whistle w WHERE w.number = c.whistle AND w.state IN ('closed', 'withdrawn')
+)
+GROUP BY kind, owner
 """)
 UNSIGNED_EMERGENCIES: Final = text("""
-SELECT c.priority, extract(epoch FROM now() - min(k.started_at)) AS age
+SELECT c.priority, extract(epoch FROM :now - min(k.started_at)) AS age
 FROM clock k JOIN case_record c ON c.number = k.number
 WHERE k.stopped_at IS NULL AND k.kind = 'accept' AND c.priority IN ('P0', 'P1')
 GROUP BY c.priority
@@ -63,14 +66,14 @@ def gauges(database: Database, rules: Rules) -> Callable[[], None]:
 
     def measure() -> None:
         nonlocal counted_at
+        now = datetime.now(SHANGHAI)
         with database.reading() as reader:
             _count_open(reader, units)
-            _count_clocks(reader)
+            _count_clocks(reader, now)
             if time.monotonic() - counted_at >= RATES_EVERY_SECONDS:
-                _count_streets(reader, streets)
+                _count_streets(reader, streets, now)
                 counted_at = time.monotonic()
-        today = datetime.now(SHANGHAI).date()
-        CALENDAR_HORIZON_DAYS.set(days_to_horizon(rules.calendar, today))
+        CALENDAR_HORIZON_DAYS.set(days_to_horizon(rules.calendar, now.date()))
 
     return measure
 
@@ -87,23 +90,23 @@ def _count_open(reader: Reader, units: Collection[str]) -> None:
         WHISTLES_OPEN.labels(kind, state).set(count)
 
 
-def _count_clocks(reader: Reader) -> None:
+def _count_clocks(reader: Reader, now: datetime) -> None:
     CLOCKS_OVERDUE.clear()
     CLOCKS_DUE_SOON.clear()
-    for kind, owner, overdue, soon in reader.execute(OPEN_CLOCKS):
+    for kind, owner, overdue, soon in reader.execute(OPEN_CLOCKS, {"now": now}):
         CLOCKS_OVERDUE.labels(kind, owner).set(overdue)
         CLOCKS_DUE_SOON.labels(kind, owner).set(soon)
-    ages = dict(reader.execute(UNSIGNED_EMERGENCIES).all())
+    ages = dict(reader.execute(UNSIGNED_EMERGENCIES, {"now": now}).all())
     for priority in EMERGENCIES:
         EMERGENCY_OLDEST_SECONDS.labels(priority).set(float(ages.get(priority, 0)))
 
 
-def _count_streets(reader: Reader, streets: Collection[str]) -> None:
+def _count_streets(reader: Reader, streets: Collection[str], now: datetime) -> None:
     """The whistle rate's two parts; a street without any has zeros, which is what is watched."""
     for gauge, query in (
         (STREET_TICKETS, TICKETS_OF_STREETS),
         (STREET_WHISTLES, WHISTLES_OF_STREETS),
     ):
-        counts = dict.fromkeys(streets, 0) | dict(reader.execute(query).all())
+        counts = dict.fromkeys(streets, 0) | dict(reader.execute(query, {"now": now}).all())
         for street, count in counts.items():
             gauge.labels(street).set(count)

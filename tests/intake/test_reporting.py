@@ -1,5 +1,7 @@
 """Intake's `reporting` schema: call-backs counted once a ticket, the unreached apart."""
 
+from sqlalchemy import text
+
 from tests.intake.office import Office
 from tests.intake.test_api import verified
 from tests.shared.reporting_checks import check_closed
@@ -28,6 +30,18 @@ def test_each_ticket_counts_once_and_the_unreached_in_no_rate(office: Office) ->
     )
     totals = tuple(sum(column) for column in zip(*rows, strict=True))
     assert totals == (4, 3, 3, 1, 1, 1, 1)
+
+
+def test_a_call_back_stays_with_the_unit_it_was_about(office: Office) -> None:
+    number = called_back(office, (False, "dissatisfied"))
+    ((unit,),) = office.rows("SELECT lead_unit FROM ticket WHERE number = :n", n=number)
+    assert unit is not None
+    with office.running.runtime.database.writing() as writer:
+        writer.execute(
+            text("UPDATE ticket SET lead_unit = 'power' WHERE number = :n"), {"n": number}
+        )
+    query = "SELECT unit FROM reporting.callback_row WHERE number = :n"
+    assert office.rows(query, n=number) == [(unit,)]
 
 
 def test_the_reporting_role_sees_the_views_and_nobodys_words(office: Office) -> None:

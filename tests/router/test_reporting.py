@@ -5,7 +5,7 @@ from datetime import datetime
 from sqlalchemy import text
 
 from shared.calendar import SHANGHAI
-from tests.router.station import LAMP, Station, classified, new_number
+from tests.router.station import LAMP, Station, classified, new_number, reopened
 from tests.router.test_api import RETURN
 from tests.router.test_whistle_ways_back import order, sounding, worked
 from tests.shared.reporting_checks import check_closed
@@ -59,19 +59,46 @@ def test_an_open_clock_past_its_deadline_is_a_miss_and_a_paused_one_is_excluded(
     assert row == (1, 0, 0, 1, 1)
 
 
-def test_a_case_taken_from_its_first_unit_was_not_dispatched_right(empty_station: Station) -> None:
+def returned(station: Station, *, approve: bool) -> str:
+    """The number of a case whose unit wanted to return it, and was answered."""
+    number = station.opened(LAMP)
+    station.done(number, "return", unit=LEAD, **RETURN)
+    station.done(number, "rule-return", approve=approve)
+    return number
+
+
+def test_the_first_dispatch_is_judged_at_the_unit_it_went_to(empty_station: Station) -> None:
     station = empty_station
     station.opened(LAMP)
-    moved = station.opened(LAMP)
-    station.done(moved, "return", unit=LEAD, **RETURN)
-    station.done(moved, "rule-return", approve=True)
-    (row,) = station.rows(
-        "SELECT CAST(sum(dispatched) AS int), CAST(sum(first_dispatch_right) AS int),"
-        " CAST(sum(returns_upheld) AS int) FROM reporting.case_month"
+    returned(station, approve=False)
+    returned(station, approve=True)
+    rows = station.rows(
+        "SELECT unit, CAST(sum(dispatched) AS int), CAST(sum(first_dispatch_right) AS int)"
+        " FROM reporting.case_month GROUP BY unit"
     )
-    assert row == (2, 1, 1)
+    assert rows == [(LEAD, 3, 2)]
     (month,) = station.rows("SELECT DISTINCT month FROM reporting.case_month")
     assert month == (datetime.now(SHANGHAI).date().replace(day=1),)
+
+
+def test_a_return_is_counted_with_the_unit_that_asked_for_it(empty_station: Station) -> None:
+    station = empty_station
+    returned(station, approve=False)
+    returned(station, approve=True)
+    assert station.rows("SELECT unit, upheld, denied FROM reporting.return_month") == [(LEAD, 1, 1)]
+
+
+def test_an_answer_in_time_stays_with_the_unit_that_gave_it(empty_station: Station) -> None:
+    station = empty_station
+    number = station.answered(LEAD)
+    due(station, number, "2027-01-31 15:59:59Z")
+    station.hear(reopened(number))
+    station.done(number, "redispatch", lead_unit="power")
+    rows = station.rows(
+        "SELECT unit, resolve_due, resolved_in_time FROM reporting.unit_month"
+        " WHERE month = '2027-01-01' AND resolve_due > 0"
+    )
+    assert rows == [(LEAD, 1, 1)]
 
 
 def test_each_called_unit_is_asked_what_it_did(empty_station: Station) -> None:
@@ -79,13 +106,13 @@ def test_each_called_unit_is_asked_what_it_did(empty_station: Station) -> None:
     worked(station, sounding(station), "planning")
     order(station, sounding(station), "withdraw", "wangdingdi", reason="误报，不需要部门")
     rows = station.rows(
-        "SELECT unit, called, acknowledged_in_time, arrived_in_time, handled_in_time, excluded"
-        " FROM reporting.whistle_month ORDER BY unit"
+        "SELECT unit, called, acknowledged_in_time, must_arrive, arrived_in_time,"
+        " handled_in_time, excluded FROM reporting.whistle_month ORDER BY unit"
     )
     assert rows == [
-        ("fire", 1, 0, 0, 0, 1),
-        ("planning", 1, 1, 1, 1, 1),
-        ("sports", 1, 0, 0, 0, 1),
+        ("fire", 1, 0, 1, 0, 0, 1),
+        ("planning", 1, 1, 1, 1, 1, 1),
+        ("sports", 1, 0, 1, 0, 0, 1),
     ]
 
 
@@ -94,6 +121,7 @@ def test_the_reporting_role_sees_the_views_and_nobodys_words(empty_station: Stat
     number = new_number()
     station.hear(classified(number, LAMP, text=WORDS, address="迎水里3号楼2门501"))
     station.done(number, "accept", unit=LEAD, note=WORDS)
+    returned(station, approve=True)
     sounding(station)
     url = station.database.url
     check_closed(url, (WORDS, "501", "13900000000", "照片三张", "unit-", "王主任"))
