@@ -176,7 +176,8 @@ SELECT month, unit, street, kind,
 FROM reporting.whistle_unit
 GROUP BY month, unit, street, kind;
 COMMENT ON VIEW reporting.whistle_month IS
-    '按吹哨月份统计：acknowledged_in_time ÷ called 为应哨率，arrived_in_time ÷ must_arrive 为到场率';
+    '按吹哨月份统计：acknowledged_in_time ÷ called 为应哨率，'
+    'arrived_in_time ÷ must_arrive 为到场率';
 """
 
 
