@@ -7,7 +7,7 @@ ROLE ?= operator
 FORMAT ?= text
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint demo token evaluate train bench schemas pictures
+.PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -52,3 +52,7 @@ schemas: $(INSTALLED) ## write the events' JSON Schemas and AsyncAPI document to
 
 pictures: $(INSTALLED) ## draw the state machines into the router's README
 	@$(PY) -m services.router.pictures
+
+dashboards: $(INSTALLED) ## write Grafana's dashboards, and show what each panel says of a generated district
+	@$(PY) -m deploy.grafana
+	@$(PY) -m pytest -q -s -p no:xdist tests/deploy/test_dashboards.py

@@ -194,7 +194,7 @@ class Running:
         ]
         self._tasks = [
             *(self.parts.tasks if workers else ()),
-            Task(f"{service.name}-monitor", self._measure, MONITOR_SECONDS),
+            Task(f"{service.name}-monitor", self.measure, MONITOR_SECONDS),
             Task(f"{service.name}-housekeeping", self._keep_house, HOUSEKEEPING_SECONDS),
         ]
         checks: dict[str, Check] = {
@@ -238,7 +238,8 @@ class Running:
             self.runtime.bus.close()
             self.runtime.database.close()
 
-    def _measure(self) -> bool:
+    def measure(self) -> bool:
+        """Refresh the gauges; a step of a task, with nothing more to do."""
         name = self._service.name
         up = self.runtime.database.answers()
         DATABASE_UP.labels(name).set(up)

@@ -7,11 +7,14 @@ from typing import Final
 
 from sqlalchemy import text
 
+from services.router.domain.clocks import CITIZEN
 from services.router.domain.routing import Rules
 from services.router.metrics import (
     CLOCKS_DUE_SOON,
     CLOCKS_OVERDUE,
     EMERGENCY_OLDEST_SECONDS,
+    EMERGENCY_UNARRIVED_SECONDS,
+    NOWHERE,
 )
 from shared.calendar import SHANGHAI, days_to_horizon
 from shared.database import Database, Reader
@@ -29,7 +32,8 @@ OPEN_CASES: Final = text(
 )
 OPEN_ENTRIES: Final = text("SELECT unit, count(*) FROM queue_entry WHERE open GROUP BY unit")
 OPEN_WHISTLES: Final = text(
-    "SELECT kind, state, count(*) FROM whistle WHERE state <> 'closed' GROUP BY kind, state"
+    "SELECT kind, state, count(*) FROM whistle WHERE state NOT IN ('closed', 'withdrawn')"
+    " GROUP BY kind, state"
 )
 TICKETS_OF_STREETS: Final = text(
     "SELECT street, count(*) FROM case_record"
@@ -40,18 +44,28 @@ WHISTLES_OF_STREETS: Final = text(
     " AND details ->> 'signed_at' IS NOT NULL GROUP BY street"
 )
 OPEN_CLOCKS: Final = text("""
-SELECT kind, owner, count(*) FILTER (WHERE due_at <= :now) AS overdue,
+SELECT kind, unit, count(*) FILTER (WHERE due_at <= :now) AS overdue,
     count(*) FILTER (WHERE due_at > :now AND due_at <= :now + interval '24 hours') AS soon
-FROM clock c WHERE stopped_at IS NULL AND paused_at IS NULL AND NOT EXISTS (
-    SELECT FROM whistle w WHERE w.number = c.whistle AND w.state IN ('closed', 'withdrawn')
-)
-GROUP BY kind, owner
+FROM (
+    SELECT k.kind, k.due_at, CASE WHEN k.owner = :citizen THEN coalesce(c.lead_unit, :nobody)
+        ELSE k.owner END AS unit
+    FROM clock k JOIN case_record c ON c.number = k.number
+    WHERE k.stopped_at IS NULL AND k.paused_at IS NULL AND NOT EXISTS (
+        SELECT FROM whistle w WHERE w.number = k.whistle AND w.state IN ('closed', 'withdrawn')
+    )
+) AS open
+GROUP BY kind, unit
 """)
 UNSIGNED_EMERGENCIES: Final = text("""
 SELECT c.priority, extract(epoch FROM :now - min(k.started_at)) AS age
 FROM clock k JOIN case_record c ON c.number = k.number
 WHERE k.stopped_at IS NULL AND k.kind = 'accept' AND c.priority IN ('P0', 'P1')
 GROUP BY c.priority
+""")
+UNARRIVED: Final = text("""
+SELECT coalesce(extract(epoch FROM :now - min(k.started_at)), 0) FROM clock k
+JOIN whistle w ON w.number = k.whistle
+WHERE k.stopped_at IS NULL AND k.kind = 'arrive' AND w.kind = 'emergency' AND w.state = 'dispatched'
 """)
 EMERGENCIES: Final = ("P0", "P1")
 RATES_EVERY_SECONDS: Final = 600.0
@@ -93,10 +107,12 @@ def _count_open(reader: Reader, units: Collection[str]) -> None:
 def _count_clocks(reader: Reader, now: datetime) -> None:
     CLOCKS_OVERDUE.clear()
     CLOCKS_DUE_SOON.clear()
-    for kind, owner, overdue, soon in reader.execute(OPEN_CLOCKS, {"now": now}):
-        CLOCKS_OVERDUE.labels(kind, owner).set(overdue)
-        CLOCKS_DUE_SOON.labels(kind, owner).set(soon)
+    said = {"now": now, "citizen": CITIZEN, "nobody": NOWHERE}
+    for kind, unit, overdue, soon in reader.execute(OPEN_CLOCKS, said):
+        CLOCKS_OVERDUE.labels(kind, unit).set(overdue)
+        CLOCKS_DUE_SOON.labels(kind, unit).set(soon)
     ages = dict(reader.execute(UNSIGNED_EMERGENCIES, {"now": now}).all())
+    EMERGENCY_UNARRIVED_SECONDS.set(float(reader.execute(UNARRIVED, {"now": now}).scalar_one()))
     for priority in EMERGENCIES:
         EMERGENCY_OLDEST_SECONDS.labels(priority).set(float(ages.get(priority, 0)))
 

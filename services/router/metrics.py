@@ -10,9 +10,11 @@ from typing import Final
 from prometheus_client import Counter, Gauge
 
 from services.router.domain.aggregate import Aggregate
+from services.router.domain.clocks import CITIZEN
 from services.router.storage.cases import HeldCase
 from services.router.storage.whistles import HeldWhistle
 from shared.events import CaseFact
+from shared.metrics import SetGauge
 
 NOWHERE: Final = "unknown"
 """The street of a case without one, the unit of a case that nobody has."""
@@ -47,6 +49,10 @@ EMERGENCY_OLDEST_SECONDS: Final = Gauge(
     "hotline_emergency_unacknowledged_seconds",
     "Age of the oldest P0 or P1 case that its unit has not signed for, 0 without any.",
     ["priority"],
+)
+EMERGENCY_UNARRIVED_SECONDS: Final = SetGauge(
+    "hotline_emergency_unarrived_seconds",
+    "Age of the oldest call of an emergency whistle to a unit that has not arrived, 0 without any.",
 )
 RETURNS: Final = Counter(
     "hotline_returns_total",
@@ -118,7 +124,7 @@ def _count_case(held: HeldCase) -> None:
             URGES.labels(street, leaf).inc()
         if (ruling := _RULINGS.get(fact)) is not None and told.record.returned_by:
             RETURNS.labels(told.record.returned_by[-1], ruling).inc()
-    _count_clocks(case, was)
+    _count_clocks(case, was, case.lead_unit or NOWHERE)
 
 
 def _count_whistle(held: HeldWhistle) -> None:
@@ -149,17 +155,21 @@ def _count_whistle(held: HeldWhistle) -> None:
         for question in _OF_STREETS:
             answer = _yes(getattr(whistle.score, question))
             STREET_SCORES.labels(whistle.street, question, answer).inc()
-    _count_clocks(whistle, was)
+    _count_clocks(whistle, was, NOWHERE)
 
 
-def _count_clocks(record: Aggregate, was: Aggregate | None) -> None:
-    """A clock that stopped within this transaction; a new one may stop as it starts."""
+def _count_clocks(record: Aggregate, was: Aggregate | None, lead: str) -> None:
+    """A clock that stopped within this transaction; a new one may stop as it starts.
+
+    The citizen's clock binds the unit that leads.
+    """
     before = {clock.id: clock for clock in (was.clocks if was is not None else ())}
     for clock in record.clocks:
         known = before.get(clock.id) if clock.id is not None else None
         if clock.is_open or clock.cancelled or (known is not None and not known.is_open):
             continue
-        CLOCKS_STOPPED.labels(clock.kind, clock.owner, _yes(not clock.breached)).inc()
+        unit = lead if clock.owner == CITIZEN else clock.owner
+        CLOCKS_STOPPED.labels(clock.kind, unit, _yes(not clock.breached)).inc()
 
 
 def _yes(answer: bool) -> str:

@@ -63,9 +63,15 @@ SELECT k.number, k.whistle, k.kind,
     k.cancelled,
     k.stopped_at IS NULL AND k.paused_at IS NOT NULL AS paused,
     c.details ->> 'merged_into' IS NOT NULL AS merged,
-    k.stopped_at IS NULL AND k.paused_at IS NULL AND k.due_at <= now() AS overdue
+    k.stopped_at IS NULL AND k.paused_at IS NULL AND k.due_at <= now() AND NOT over.yes AS overdue,
+    over.yes AS whistle_over
 FROM clock k
 JOIN case_record c ON c.number = k.number
+CROSS JOIN LATERAL (
+    SELECT EXISTS (
+        SELECT FROM whistle w WHERE w.number = k.whistle AND w.state IN ('closed', 'withdrawn')
+    ) AS yes
+) over
 LEFT JOIN LATERAL (
     SELECT l.unit FROM case_log l
     WHERE k.owner = 'citizen' AND l.number = k.number AND l.fact = 'replied'
@@ -74,7 +80,7 @@ LEFT JOIN LATERAL (
 ) answered ON true;
 COMMENT ON VIEW reporting.clock_row IS
     '一只时钟一行：month 为到期月份；办结时钟归答复的单位，未答复的归现承办单位；'
-    'overdue 为过期未完成；paused 为暂停（含挂账），不计入应办';
+    'overdue 为过期未完成，所属哨单已销的不算；paused 为暂停（含挂账），不计入应办';
 
 CREATE OR REPLACE VIEW reporting.unit_month AS
 SELECT month, unit,

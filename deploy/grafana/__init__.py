@@ -1,0 +1,1 @@
+"""What supervisors look at: dashboards written in Python, kept as the JSON that Grafana reads."""
