@@ -231,7 +231,7 @@ def board(
         .with_variable(
             TextBoxVariable("address")
             .label("工单页面")
-            .default_value("http://localhost:8003/api/cases")
+            .default_value("http://localhost:8892/api/cases")
         )
     )
 

@@ -208,8 +208,6 @@ def test_the_late_unit_is_at_the_bottom(shown: Shown) -> None:
     assert late["说明"] == ""
     assert all(late["按时办结率"] < row["按时办结率"] for row in found.values())
     assert all(row["说明"] == "样本小" for row in found.values() if row["应办结"] < SMALL)
-    overdue = {row["单位"]: row for row in shown.rows(panel("超期在谁手里"), shown.asked())}
-    assert max(overdue, key=lambda unit: overdue[unit]["超期未结"]) == LATE
 
 
 def test_the_storm_is_the_hottest_spot(shown: Shown) -> None:

@@ -21,6 +21,7 @@ CLOCKLESS: Final = {"clocks"}
 COLUMNS: Final = (
     *("number", "version", "ticket_version", "round", "state", "disposition", "priority"),
     *("leaf", "category", "street", "lead_unit", "desk", "accused_unit", "details", "ticket"),
+    "opened_at",
 )
 
 AS_RECORD: Final = (
@@ -46,7 +47,7 @@ class HeldCase(Held[CaseRecord, CaseFact]):
 
 
 def _row(held: HeldCase) -> tuple[object, ...]:
-    """A case as a row of COLUMNS."""
+    """A case as a row of COLUMNS; it is open since the first that was told of it."""
     case = held.record
     return (
         case.number,
@@ -64,11 +65,12 @@ def _row(held: HeldCase) -> tuple[object, ...]:
         case.accused_unit,
         RECORD.dump_json(case, exclude=CLOCKLESS).decode(),
         held.ticket.model_dump_json(),
+        held.told[0].by.at if held.told else None,
     )
 
 
 SHELF: Final = Shelf(
-    "case_record", COLUMNS, _row, frozenset({"details"}), once=frozenset({"ticket"})
+    "case_record", COLUMNS, _row, frozenset({"details"}), once=frozenset({"ticket", "opened_at"})
 )
 
 
