@@ -13,7 +13,13 @@ from typing import Final, Literal
 from services.classifier.demands import split_demands
 from services.classifier.model import Model, Prediction
 from services.classifier.normalise import clean, fold
-from services.classifier.rules import Finding, find_dangers, findings_for, load_rules
+from services.classifier.rules import (
+    Finding,
+    danger_in,
+    find_dangers,
+    findings_for,
+    load_rules,
+)
 from services.classifier.speech import (
     is_foreign,
     is_only_abuse,
@@ -21,7 +27,7 @@ from services.classifier.speech import (
     is_silent,
     without_abuse,
 )
-from shared.events import Alternative, Category, Demand, Priority, is_emergency, most_urgent
+from shared.events import Alternative, Category, Danger, Demand, Priority, is_emergency, most_urgent
 from shared.taxonomy import Leaf, load_taxonomy
 
 INVALID: Final = "other.invalid_abusive"
@@ -31,12 +37,14 @@ ELSEWHERE: Final = "other.non_jurisdiction"
 A_MATTER_OF_ITS_OWN: Final = 0.4
 """Where a message seems to be about another district, its matter still decides the leaf if
 it is this probable among the rest: where it is, the router finds out from the place."""
-DANGER_CONFIRMS: Final = 0.2
-"""From this probability of danger a leaf keeps its base priority P0 or P1."""
+DANGER_CONFIRMS: Final = 0.5
+"""From this probability of danger, more likely than not, a leaf keeps its base P0 or P1."""
 DANGER_RAISES: Final = 0.55
 """From this probability of danger a message that may be about anything is P1."""
 DANGER_OUTWEIGHS: Final = 0.6
 """From this probability of danger any message is P1, however sure its matter."""
+DANGER_SPEAKS_AGAIN: Final = 0.9
+"""From this probability of danger a message is P1 although all its words of danger are guarded."""
 ENOUGH_TO_SUSPECT: Final = 9
 """Of fewer letters (“我刚才打过电话了”) the model's suspicion counts for nothing; rules do."""
 A_DEMAND_OF_ITS_OWN: Final = 0.5
@@ -49,6 +57,7 @@ class Verdict:
 
     With `abstained` the leaf is a best guess and a person decides. `demands` holds one
     entry for each demand, the only one if there is one, none where a person has split it.
+    `danger` is the worst danger that the words prove; None too where the model suspects one.
     """
 
     leaf: str
@@ -59,6 +68,7 @@ class Verdict:
     alternatives: tuple[Alternative, ...]
     reasons: tuple[str, ...]
     demands: tuple[Demand, ...]
+    danger: Danger | None
     decided_by: Literal["rule", "model", "person"]
     model_version: str
 
@@ -68,6 +78,7 @@ class _Part:
     """A message or one of its parts, as written and as the model reads it."""
 
     written: str
+    cleaned: str
     findings: tuple[Finding, ...]
     normalised: str
     abusive: bool
@@ -112,7 +123,8 @@ def classify_as(leaf: Leaf, version: str, text: str, title: str | None = None) -
     Its priority is the leaf's own, or what words of danger make it; `version` is that of
     the model in use, which is not asked.
     """
-    cleaned = clean(_join(title, text))
+    written = _join(title, text)
+    cleaned = clean(written)
     fired = [
         finding
         for finding in findings_for(find_dangers(load_rules(), cleaned), leaf.slug)
@@ -121,12 +133,13 @@ def classify_as(leaf: Leaf, version: str, text: str, title: str | None = None) -
     return Verdict(
         leaf=leaf.slug,
         category=leaf.category,
-        priority=most_urgent(leaf.priority, *(finding.rule.priority for finding in fired)),
+        priority=most_urgent(leaf.priority, *(finding.priority for finding in fired)),
         probability=1.0,
         abstained=False,
         alternatives=(),
         reasons=(*map(_told_by_rule, fired), f"由人工拆单确定：{leaf.name}"),
         demands=(),
+        danger=danger_in(fired, written, cleaned),
         decided_by="person",
         model_version=version,
     )
@@ -144,7 +157,12 @@ def _part(written: str, cleaned: str) -> _Part:
     decent = without_abuse(cleaned)
     findings = find_dangers(load_rules(), cleaned)
     return _Part(
-        written, findings, fold(decent), abusive=decent != cleaned, asks=is_question(cleaned)
+        written,
+        cleaned,
+        findings,
+        fold(decent),
+        abusive=decent != cleaned,
+        asks=is_question(cleaned),
     )
 
 
@@ -193,6 +211,7 @@ def _nothing_said(cleaned: str, version: str) -> Verdict:
         alternatives=(),
         reasons=(reason,),
         demands=(),
+        danger=None,
         decided_by="rule",
         model_version=version,
     )
@@ -206,7 +225,7 @@ def _decide(
 ) -> Verdict:
     leaves = load_taxonomy()
     ruling = _ruling(message.findings)
-    leaf = leaves[ruling.rule.leaf if ruling and ruling.rule.leaf else prediction.leaf]
+    leaf = leaves[(ruling.leaf if ruling else None) or prediction.leaf]
     by_rule = ruling is not None
     abstained = not by_rule and prediction.certainty < model.threshold
     danger = prediction.danger if len(message.normalised) >= ENOUGH_TO_SUSPECT else 0.0
@@ -227,6 +246,9 @@ def _decide(
         alternatives=_alternatives(leaf.slug, prediction),
         reasons=(*reasons, guess),
         demands=demands,
+        danger=danger_in(
+            findings_for(message.findings, leaf.slug), message.written, message.cleaned
+        ),
         decided_by="rule" if by_rule else "model",
         model_version=model.version,
     )
@@ -234,7 +256,7 @@ def _decide(
 
 def _ruling(findings: Sequence[Finding]) -> Finding | None:
     """The most urgent finding that names the leaf."""
-    return next((f for f in findings if f.rule.leaf and not f.silenced), None)
+    return next((f for f in findings if f.leaf and not f.silenced), None)
 
 
 def _priority(
@@ -250,7 +272,7 @@ def _priority(
     concerned = findings_for(message.findings, leaf.slug)
     fired = [finding for finding in concerned if not finding.silenced]
     reasons = [_told_by_rule(finding) for finding in fired]
-    raised = most_urgent(Priority.P5, *(finding.rule.priority for finding in fired))
+    raised = most_urgent(Priority.P5, *(finding.priority for finding in fired))
     doubt = DANGER_OUTWEIGHS if message.asks else DANGER_CONFIRMS if sure else DANGER_RAISES
     suspected = danger >= doubt
     denied = len(fired) < len(concerned)
@@ -260,7 +282,8 @@ def _priority(
         )
         return most_urgent(Priority.P2, raised), tuple(reasons)
     priority = most_urgent(leaf.priority, raised)
-    alarming = danger >= (DANGER_OUTWEIGHS if sure else DANGER_RAISES)
+    raises = DANGER_SPEAKS_AGAIN if denied else DANGER_OUTWEIGHS if sure else DANGER_RAISES
+    alarming = danger >= raises
     if not fired and not is_emergency(priority) and alarming:
         reasons.append(f"模型判断有现实危险，可能性{danger:.0%}，优先级升为P1")
         priority = Priority.P1
@@ -271,7 +294,7 @@ def _priority(
 
 def _told_by_rule(finding: Finding) -> str:
     rule = finding.rule
-    return f"规则“{rule.name}”：文中有“{finding.words}”，优先级至少{rule.priority}"
+    return f"规则“{rule.name}”：文中有“{finding.words}”，优先级至少{finding.priority}"
 
 
 def _alternatives(leaf: str, prediction: Prediction) -> tuple[Alternative, ...]:
@@ -294,7 +317,7 @@ def _demands(
     told: list[str] = []
     for part, prediction in parts:
         ruling = _ruling(part.findings)
-        own = (ruling.rule.leaf if ruling else None) or prediction.leaf
+        own = (ruling.leaf if ruling else None) or prediction.leaf
         sure = ruling is not None or prediction.probability >= A_DEMAND_OF_ITS_OWN
         told.append(own if not told or (sure and own != INVALID) else told[-1])
     found: dict[str, list[str]] = {}

@@ -8,7 +8,7 @@ from pydantic import BaseModel, Field, model_validator
 from pydantic_core import PydanticCustomError
 
 from shared.bodies import Body, LeafSlug
-from shared.events import Alternative, Category, Demand, Priority
+from shared.events import Alternative, Category, Danger, Demand, Priority
 from shared.text import Line, Words
 
 
@@ -36,7 +36,10 @@ class ClassifyQuestion(Body):
 
 
 class ClassifyAnswer(BaseModel):
-    """What a message is about, how urgent it is, and why."""
+    """What a message is about, how urgent it is, and why.
+
+    `danger` is the kind of danger that the words prove, with the clause that does.
+    """
 
     leaf: str
     category: Category
@@ -46,6 +49,7 @@ class ClassifyAnswer(BaseModel):
     alternatives: Sequence[Alternative]
     reasons: Sequence[str]
     demands: Sequence[Demand]
+    danger: Danger | None = None
     decided_by: str
     model_version: str
 

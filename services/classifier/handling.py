@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from services.classifier.classify import Verdict, classify_as, classify_many
+from services.classifier.later_words import listen
 from services.classifier.model import Model
 from services.classifier.tables import VerdictRow
 from shared.consume import Handler
@@ -70,7 +71,7 @@ Judged = Callable[[Sequence[Ticket]], None]
 
 
 def ticket_handler(model: Model, judged: Judged = lambda tickets: None) -> Handler:
-    """Classifies received and amended tickets, and then tells `judged` of them.
+    """Classifies received and amended tickets, listens to urges and call-backs, and tells `judged`.
 
     `judged` hears of a batch before its commit, and of a repeated batch again.
     """
@@ -101,6 +102,7 @@ def ticket_handler(model: Model, judged: Judged = lambda tickets: None) -> Handl
             _count(classification)
         keep(writer, list(said.values()))
         emit(writer, events)
+        listen(writer, messages, model.version)
         judged([one.ticket for one in said.values() if one.decided_by != PERSON])
 
     return handle
@@ -137,6 +139,7 @@ def settle(
         alternatives=verdict.alternatives,
         reasons=verdict.reasons,
         demands=verdict.demands,
+        danger=verdict.danger,
         decided_by=verdict.decided_by,
         model_version=verdict.model_version,
         decided_at=now,
@@ -147,7 +150,8 @@ def settle(
     if not is_emergency(verdict.priority) or verdict.priority >= before.priority:
         return kept
     reasons = (*before.reasons, *verdict.reasons)
-    return kept.model_copy(update={"priority": verdict.priority, "reasons": reasons})
+    update = {"priority": verdict.priority, "reasons": reasons, "danger": verdict.danger}
+    return kept.model_copy(update=update)
 
 
 def event_of(classification: Classification, trace: str | None = None) -> Event:

@@ -10,6 +10,8 @@ import re
 import unicodedata
 from typing import Final
 
+from shared.folding import fold as one_form
+
 MAX_CHARACTERS: Final = 8000
 """Twice the longest ticket intake accepts; what comes after cannot change a decision."""
 
@@ -87,12 +89,13 @@ _INVISIBLE = re.compile(
 )
 _SPACES = re.compile(r"\s+")
 _REPEATS = re.compile(r"(.)\1\1+")
+_COMMAS = re.compile(",[ ,]*")
 _DIGITS = re.compile(r"\d+")
 _BOILERPLATE = re.compile("|".join(map(re.escape, sorted(BOILERPLATE, key=len, reverse=True))))
 
 
 def clean(text: str) -> str:
-    """The text as rules read it: NFKC, lower case, dialect resolved, noise dropped.
+    """The text as rules read it: in one form (`shared.folding`), dialect resolved, noise dropped.
 
     Three or more of one character become two, control characters and any run of white
     space one space.
@@ -100,7 +103,7 @@ def clean(text: str) -> str:
     text = unicodedata.normalize("NFKC", text[:MAX_CHARACTERS]).lower()
     if not unicodedata.is_normalized("NFKC", text):
         text = unicodedata.normalize("NFKC", text)
-    text = text[:MAX_CHARACTERS]
+    text = one_form(text)[:MAX_CHARACTERS]
     text = _REPEATS.sub(r"\1\1", _SPACES.sub(" ", _INVISIBLE.sub(" ", text)))
     text = _in_standard_words(text)
     for letter, pattern, meant in IN_CONTEXT:
@@ -118,8 +121,8 @@ def _in_standard_words(text: str) -> str:
 
 def fold(cleaned: str) -> str:
     """What `clean` returned, for the model: digits as one `0`, without courtesies."""
-    text = _BOILERPLATE.sub(" ", _DIGITS.sub("0", cleaned))
-    return _SPACES.sub(" ", text).strip()
+    text = _BOILERPLATE.sub(",", _DIGITS.sub("0", cleaned))
+    return _COMMAS.sub(",", text).strip(" ,")
 
 
 def normalise(text: str) -> str:

@@ -15,12 +15,16 @@ from typing import Final, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from services.classifier.normalise import clean
-from shared.events import Priority
+from shared.dangers import load_dangers
+from shared.events import Danger, Priority, most_urgent
 from shared.taxonomy import load_taxonomy
 
 RULES_FILE: Final = Path(__file__).with_name("emergency_rules.toml")
 SENTENCE_ENDS: Final = "。!?"
 CLAUSE_ENDS: Final = "。!?,;:"
+_CLAUSE_ENDS_AS_WRITTEN: Final = re.compile("[。!?,;:！？，；：\n]")
+MAX_CLAUSE: Final = 120
+"""Letters of a clause that are passed on; a call without any comma is longer."""
 NEAR: Final = 10
 """`…`: most characters between two words of a pattern within one clause."""
 FAR: Final = 25
@@ -34,7 +38,8 @@ class RulesError(Exception):
 class Guard(BaseModel):
     """Words that, near a match, show it to be no present danger.
 
-    `inside` are words that end a gap of the pattern (“电梯没困人”).
+    `inside` are words that end a gap of the pattern (“电梯没困人”), `next` those that follow
+    the match at once (“咬过”). A word before may reach into the match (“上个月中毒”).
     `distance` bounds how far before the match they count; `reach` says whether they are
     looked for in the match's clause or its sentence. `unless` words there undo the guard
     (“以前也漏，今天又漏了”); `except` are phrases that merely contain a guard word.
@@ -46,6 +51,7 @@ class Guard(BaseModel):
     before: tuple[str, ...] = ()
     after: tuple[str, ...] = ()
     inside: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
     distance: int | None = None
     reach: Literal["clause", "sentence"] = "clause"
     unless: tuple[str, ...] = ()
@@ -53,7 +59,10 @@ class Guard(BaseModel):
 
 
 class Rule(BaseModel):
-    """One line of the table; `for_leaves` empty means whatever the message is about."""
+    """One line of the table; `for_leaves` empty means whatever the message is about.
+
+    `danger` is a kind of `shared/dangers.csv`, None where the words tell of no certain one.
+    """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -61,6 +70,7 @@ class Rule(BaseModel):
     name: str
     priority: Priority
     leaf: str | None = None
+    danger: str | None = None
     for_leaves: tuple[str, ...] = ()
     patterns: tuple[str, ...] = Field(min_length=1)
     guards: tuple[str, ...] | None = None
@@ -81,12 +91,27 @@ class Finding:
     """A rule whose words stand in a (cleaned) text.
 
     With `silenced` every place where they stand is guarded: the caller speaks of danger
-    that is past, feared, denied or rehearsed.
+    that is past, feared, denied or rehearsed. `at` is where the words begin.
     """
 
     rule: Rule
     words: str
+    at: int
     silenced: bool = False
+
+    @property
+    def priority(self) -> Priority:
+        """The rule's priority, or that of its kind of danger where this is more urgent."""
+        kind = load_dangers().get(self.rule.danger or "")
+        return most_urgent(self.rule.priority, *([kind.priority] if kind else []))
+
+    @property
+    def leaf(self) -> str | None:
+        """The leaf that the words prove: the rule's, else that of an emergency's kind."""
+        kind = load_dangers().get(self.rule.danger or "")
+        if self.rule.leaf is None and kind is not None and not self.rule.for_leaves:
+            return kind.leaf if self.rule.priority is Priority.P0 else None
+        return self.rule.leaf
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +150,8 @@ def load_rules(path: Path = RULES_FILE) -> Rules:
         for leaf in (*rule.for_leaves, *([rule.leaf] if rule.leaf else [])):
             if leaf not in leaves:
                 raise RulesError(f"{path.name}: rule {rule.id} names unknown leaf {leaf}")
+        if rule.danger is not None and rule.danger not in load_dangers():
+            raise RulesError(f"{path.name}: rule {rule.id} names unknown danger {rule.danger}")
         names = table.guard.keys() if rule.guards is None else rule.guards
         if unknown := set(names) - table.guard.keys():
             raise RulesError(f"{path.name}: rule {rule.id} names unknown guards {unknown}")
@@ -158,9 +185,7 @@ def find_dangers(rules: Rules, cleaned: str) -> tuple[Finding, ...]:
     if not found:
         return ()
     order = {rule.id: place for place, rule in enumerate(rules.rules)}
-    return tuple(
-        sorted(found.values(), key=lambda f: (f.silenced, f.rule.priority, order[f.rule.id]))
-    )
+    return tuple(sorted(found.values(), key=lambda f: (f.silenced, f.priority, order[f.rule.id])))
 
 
 def findings_for(findings: Iterable[Finding], leaf: str) -> tuple[Finding, ...]:
@@ -172,6 +197,20 @@ def dangers_in(text: str, leaf: str | None = None) -> tuple[Finding, ...]:
     """The live findings in a raw text, kept to `leaf` where one is given."""
     live = tuple(f for f in find_dangers(load_rules(), clean(text)) if not f.silenced)
     return live if leaf is None else findings_for(live, leaf)
+
+
+def danger_in(findings: Iterable[Finding], written: str, cleaned: str) -> Danger | None:
+    """The worst danger that is live: its kind, and the clause of `written` that tells of it."""
+    told = next((f for f in findings if f.rule.danger and not f.silenced), None)
+    if told is None or told.rule.danger is None:
+        return None
+    left, right = _span(cleaned, told.at, told.at + len(told.words), CLAUSE_ENDS)
+    clause = cleaned[left:right]
+    said = [part for part in _CLAUSE_ENDS_AS_WRITTEN.split(written) if part.strip()]
+    folded = [part for part in re.split(f"[{CLAUSE_ENDS}]", cleaned) if part.strip()]
+    if len(said) == len(folded) and clause in folded:
+        clause = said[folded.index(clause)]
+    return Danger(kind=told.rule.danger, clause=clause.strip()[:MAX_CLAUSE])
 
 
 def _compile(pattern: str) -> re.Pattern[str]:
@@ -196,8 +235,8 @@ def _find(trigger: _Trigger, text: str) -> Finding | None:
         if not any(word in text[slice(*sentence)] for word in trigger.rule.unless) and not any(
             _holds(guard, text, (start, end), sentence, gaps) for guard in trigger.guards
         ):
-            return Finding(trigger.rule, match.group())
-        silenced = silenced or Finding(trigger.rule, match.group(), silenced=True)
+            return Finding(trigger.rule, match.group(), start)
+        silenced = silenced or Finding(trigger.rule, match.group(), start, silenced=True)
     return silenced
 
 
@@ -218,9 +257,20 @@ def _holds(
         or any(word in gap for gap in gaps for word in (*guard.before, *guard.after))
         or any(gap.endswith(guard.inside) for gap in gaps if guard.inside)
         or any(word in after for word in guard.after)
+        or (guard.next and after.startswith(guard.next))
+        or _reaches_in(guard, text, left, start, end)
     ):
         return False
     return not any(word in text[left:right] for word in guard.unless)
+
+
+def _reaches_in(guard: Guard, text: str, left: int, start: int, end: int) -> bool:
+    """Whether a word before the match ends within it."""
+    for word in guard.before:
+        place = text.find(word, max(left, start - len(word) + 1), min(end, start + len(word) - 1))
+        if 0 <= place < start < place + len(word):
+            return True
+    return False
 
 
 def _near(guard: Guard, before: str) -> bool:

@@ -10,6 +10,7 @@ from sqlalchemy import text
 from services.classifier.api import Bench, router
 from services.classifier.drift import EVERY_SECONDS, publish_drift
 from services.classifier.handling import ticket_handler
+from services.classifier.later_words import CASE_NOTES, WHISTLE_NOTES, notes_handler
 from services.classifier.live import LiveModels
 from services.classifier.retention import EVERY_SECONDS as FORGET_EVERY_SECONDS
 from services.classifier.retention import forgetting
@@ -17,7 +18,7 @@ from services.classifier.shadow import Shadow
 from shared.consume import Handler, Subscription
 from shared.database import Database, Writer
 from shared.envelope import Message
-from shared.events import TICKETS
+from shared.events import CASES, TICKETS, WHISTLES
 from shared.metrics import REVIEWS_WAITING
 from shared.service import Parts, Runtime, Service, Task
 
@@ -33,7 +34,13 @@ def build(runtime: Runtime) -> Parts:
         router=router,
         state=Bench(runtime.database, models, runtime.relay),
         subscriptions=[
-            Subscription("classifier.tickets", (TICKETS,), live_handler(models, shadow))
+            Subscription("classifier.tickets", (TICKETS,), live_handler(models, shadow)),
+            Subscription(
+                "classifier.notes",
+                (CASES, WHISTLES),
+                notes_handler(lambda: models.active.version),
+                CASE_NOTES | WHISTLE_NOTES,
+            ),
         ],
         tasks=[
             Task("classifier-shadow", shadow.step, SHADOW_PAUSE),

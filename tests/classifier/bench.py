@@ -83,9 +83,9 @@ def amended(
     return TicketAmended(ticket=ticket(number, whole, version, **fields), added_text=added)
 
 
-def urged(number: str) -> TicketUrged:
+def urged(number: str, note: str = "") -> TicketUrged:
     """The caller asks again."""
-    return TicketUrged(number=number, version=2, urges=1, at=datetime.now(UTC))
+    return TicketUrged(number=number, version=2, urges=1, note=note, at=datetime.now(UTC))
 
 
 def received(said: Said) -> Received:
@@ -110,7 +110,7 @@ class Bench:
         self.running = running
         self.client = client
         runtime = running.runtime
-        (subscription,) = running.parts.subscriptions
+        subscription = running.parts.subscriptions[0]
         self.consumer = ConsumerLoop(
             subscription, runtime.bus, runtime.database, {}, runtime.relay.wake
         )

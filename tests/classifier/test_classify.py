@@ -230,7 +230,7 @@ def test_an_old_fraud_is_no_emergency(model: Model) -> None:
 
 def test_danger_in_a_mild_matter_raises_it(model: Model) -> None:
     assert classify(model, "路灯不亮").priority == Priority.P3
-    assert classify(model, "路灯杆漏电，孩子摸了一下手麻").priority == Priority.P1
+    assert classify(model, "路灯杆漏电，孩子摸了一下手麻").priority == Priority.P0
 
 
 @pytest.mark.parametrize(

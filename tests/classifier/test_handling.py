@@ -11,7 +11,7 @@ from sqlalchemy import text
 from services.classifier.handling import ticket_handler
 from services.classifier.model import Model
 from shared.envelope import Message, parse
-from shared.events import Priority
+from shared.events import DANGER_HEARD, Danger, DangerHeard, Priority, SaidIn
 from shared.settings import Settings
 from tests.classifier.bench import (
     DANGER,
@@ -214,7 +214,7 @@ CHILD: dict[str, Any] = {"parent": "NK20261123-900000", "demand": "elderly.meal_
         ("grid.street_lighting", VAGUE, Priority.P3),
         ("elderly.meal_service", LAMP, Priority.P3),
         ("safety.gas_leak", VAGUE, Priority.P0),
-        ("grid.street_lighting", "路灯杆漏电，孩子摸了一下手麻", Priority.P1),
+        ("grid.street_lighting", "路灯杆漏电，孩子摸了一下手麻", Priority.P0),
     ],
 )
 def test_a_ticket_split_off_another_has_the_leaf_a_person_gave_it(
@@ -258,3 +258,27 @@ def test_a_demand_of_a_leaf_nobody_knows_is_left_to_the_model(bench: Bench) -> N
     bench.hear(taken(number, LAMP, parent="NK20261123-900000", demand="grid.no_such_leaf"))
     ((_, said),) = bench.said(number)
     assert (said.leaf, said.decided_by) == ("grid.street_lighting", "model")
+
+
+def test_danger_in_an_urge_is_told_with_its_kind_and_clause(bench: Bench) -> None:
+    number = new_number()
+    bench.hear(taken(number))
+    bench.hear(urged(number, "怎么还不来，刚才有人触电了"))
+    bench.hear(urged(number, "都三天了，怎么还没人来"))
+    ((payload,),) = bench.rows(
+        "SELECT payload FROM outbox WHERE key = :n AND type = :type", n=number, type=DANGER_HEARD
+    )
+    heard = DangerHeard.model_validate_json(payload)
+    assert (heard.danger.kind, heard.danger.clause) == ("live_wire", "刚才有人触电了")
+    assert (heard.said_in, heard.priority) == (SaidIn.URGE, Priority.P0)
+
+
+def test_a_classification_names_the_danger_and_the_clause_that_proves_it(bench: Bench) -> None:
+    number = new_number()
+    bench.hear(taken(number, "门口路灯坏了，还有三楼着火了，冒烟"))
+    ((_, said),) = bench.said(number)
+    assert said.danger == Danger(kind="burning", clause="还有三楼着火了")
+    other = new_number()
+    bench.hear(taken(other))
+    ((_, calm),) = bench.said(other)
+    assert calm.danger is None

@@ -68,6 +68,19 @@ def test_live_danger_reaches_every_unit_that_is_called(desk: Desk) -> None:
         assert number in {item["number"] for item in desk.queue(unit)}
 
 
+def test_danger_in_a_later_call_makes_an_emergency_of_an_open_case(desk: Desk) -> None:
+    number = desk.submit("保山南里5号楼门口路灯坏了，晚上看不见路")
+    assert desk.settled(number)["case"]["priority"] == "P3"
+    note = "刚才工人挖断了燃气管，煤气味特别大"
+    answer = desk.ask("intake", "POST", f"/tickets/{number}/urges", json={"note": note})
+    assert answer.status_code == 201, answer.text
+    ticket = desk.until(number, lambda ticket: ticket["case"]["priority"] == "P0")
+    assert [alarm["kind"] for alarm in ticket["case"]["alarms"]] == ["gas"]
+    assert eventually(lambda: number in {item["number"] for item in desk.queue("gas-heat")})
+    whistle = eventually(lambda: [item for item in desk.queue("wangdingdi") if item["whistle"]])
+    assert whistle
+
+
 def test_a_case_goes_from_dispatch_to_the_citizens_word(desk: Desk) -> None:
     number = desk.submit("翰园里小区门口路灯坏了三天，晚上漆黑一片")
     ticket = desk.settled(number)
