@@ -5,7 +5,7 @@ uneasy. What a dispatcher gives as the reason of a correction is about an earlie
 not listened to.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 
@@ -14,7 +14,6 @@ from sqlmodel import col, select
 from services.classifier.normalise import clean
 from services.classifier.rules import danger_in, find_dangers, findings_for, load_rules
 from services.classifier.tables import VerdictRow
-from shared.consume import Handler
 from shared.dangers import load_dangers
 from shared.database import Reader, Writer
 from shared.envelope import Event, Message
@@ -94,15 +93,6 @@ def listen(writer: Writer, messages: Sequence[Message], model_version: str) -> N
             if (heard := _heard(words, leaves.get(words.number, ""), model_version)) is not None
         ],
     )  # fmt: skip
-
-
-def notes_handler(model_version: Callable[[], str]) -> Handler:
-    """Listens to what units and verifiers write about cases and whistles."""
-
-    def handle(writer: Writer, messages: Sequence[Message]) -> None:
-        listen(writer, messages, model_version())
-
-    return handle
 
 
 def _heard(said: Words, leaf: str, model_version: str) -> DangerHeard | None:

@@ -10,11 +10,12 @@ from sqlalchemy import text
 from services.classifier.api import Bench, router
 from services.classifier.drift import EVERY_SECONDS, publish_drift
 from services.classifier.handling import ticket_handler
-from services.classifier.later_words import CASE_NOTES, WHISTLE_NOTES, notes_handler
+from services.classifier.later_words import CASE_NOTES, WHISTLE_NOTES, listen
 from services.classifier.live import LiveModels
 from services.classifier.retention import EVERY_SECONDS as FORGET_EVERY_SECONDS
 from services.classifier.retention import forgetting
 from services.classifier.shadow import Shadow
+from services.classifier.taken_over import CORRECTED, take_over
 from shared.consume import Handler, Subscription
 from shared.database import Database, Writer
 from shared.envelope import Message
@@ -36,10 +37,10 @@ def build(runtime: Runtime) -> Parts:
         subscriptions=[
             Subscription("classifier.tickets", (TICKETS,), live_handler(models, shadow)),
             Subscription(
-                "classifier.notes",
+                "classifier.cases",
                 (CASES, WHISTLES),
-                notes_handler(lambda: models.active.version),
-                CASE_NOTES | WHISTLE_NOTES,
+                case_handler(models),
+                CASE_NOTES | WHISTLE_NOTES | {CORRECTED},
             ),
         ],
         tasks=[
@@ -57,6 +58,16 @@ def live_handler(models: LiveModels, shadow: Shadow) -> Handler:
 
     def handle(writer: Writer, messages: Sequence[Message]) -> None:
         ticket_handler(models.active, shadow.hear)(writer, messages)
+
+    return handle
+
+
+def case_handler(models: LiveModels) -> Handler:
+    """Listens to what is written about cases and whistles, and takes over what people rule."""
+
+    def handle(writer: Writer, messages: Sequence[Message]) -> None:
+        take_over(writer, messages)
+        listen(writer, messages, models.active.version)
 
     return handle
 
