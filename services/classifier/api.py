@@ -27,6 +27,7 @@ from services.classifier.model import Model
 from services.classifier.reviews import cursor_of, position_of, waiting_reviews
 from services.classifier.tables import ReviewRow, VerdictRow
 from shared.database import Database
+from shared.discretion import acts_for, may_know
 from shared.events import Category, Classification
 from shared.messaging import emit
 from shared.metrics import CLASSIFIED as CLASSIFIED_COUNT
@@ -117,10 +118,14 @@ def reviews(
     cursor: Annotated[str | None, Query(max_length=100)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> ReviewPage:
-    """Tickets the classifier was not sure of: P0 and P1 first, then the longest waiting."""
+    """Tickets the classifier was not sure of: P0 and P1 first, then the longest waiting.
+
+    A complaint about the grid centre is for the supervisor alone.
+    """
     after = None if cursor is None else position_of(cursor)
     with bench.database.reading() as reader:
-        rows = waiting_reviews(reader, category, after, limit + 1)
+        asker = acts_for(caller.role, caller.unit)
+        rows = waiting_reviews(reader, category, after, limit + 1, asker)
     page = rows[:limit]
     return local_times(
         ReviewPage(
@@ -131,7 +136,7 @@ def reviews(
 
 
 @router.post("/reviews/{number}", status_code=201)
-@allow(Role.DISPATCHER)
+@allow(Role.DISPATCHER, Role.SUPERVISOR)
 def review(
     number: RecordNumber, answer: ReviewAnswer, bench: Classifier, caller: Caller
 ) -> Reviewed:
@@ -148,6 +153,8 @@ def review(
         if row is None:
             raise not_found()
         before = row.said()
+        if not may_know(caller.role, caller.unit, before.ticket.accused_unit):
+            raise not_found()
         said = before.model_copy(
             update={
                 "leaf": leaf.slug,

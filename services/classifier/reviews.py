@@ -18,18 +18,30 @@ CURSOR: Final = re.compile(r"(u?)([0-9]{1,17})\.([A-Za-z0-9-]{1,40})")
 CALM: Final = literal_column("(verdict.priority > 'P1')", Boolean)
 """False sorts first; written as the index has it, for a parameter would not match that."""
 
+ACCUSED: Final = col(VerdictRow.classification)[("ticket", "accused_unit")].astext
+"""The unit that a ticket complains about, null where it is none."""
+
 Position = tuple[bool, datetime, str]
 """A ticket's place in the queue: whether it is calm, since when it waits, its number."""
 
 
 def waiting_reviews(
-    reader: Reader, category: Category | None, after: Position | None, limit: int
+    reader: Reader,
+    category: Category | None,
+    after: Position | None,
+    limit: int,
+    asker: str | None = None,
 ) -> Sequence[VerdictRow]:
-    """Tickets that wait behind a position, by index; of the guessed category alone if given."""
+    """Tickets that wait behind a position, by index; of the guessed category alone if given.
+
+    What accuses `asker`, the unit that somebody acts for, is not among them.
+    """
     order = CALM, col(VerdictRow.decided_at), col(VerdictRow.number)
     query = select(VerdictRow).where(col(VerdictRow.abstained)).order_by(*order).limit(limit)
     if after is not None:
         query = query.where(tuple_(*order) > tuple_(*after))
+    if asker is not None:
+        query = query.where(ACCUSED.is_distinct_from(asker))
     if category is not None:
         query = query.where(col(VerdictRow.leaf).startswith(f"{category}."))
     return reader.execute(query).scalars().all()

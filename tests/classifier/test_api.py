@@ -319,7 +319,7 @@ ROUTES = [
     ("GET", "/api/taxonomy", set(Role)),
     ("GET", "/api/model", {Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM}),
     ("GET", "/api/reviews", {Role.DISPATCHER, Role.SUPERVISOR}),
-    ("POST", "/api/reviews/NK20261123-999999", {Role.DISPATCHER}),
+    ("POST", "/api/reviews/NK20261123-999999", {Role.DISPATCHER, Role.SUPERVISOR}),
 ]
 
 

@@ -3,6 +3,7 @@
 import pytest
 from sqlalchemy import event, text
 
+from shared.roles import Role
 from tests.classifier.bench import LAMP, VAGUE, amended, new_number, taken
 from tests.classifier.live_bench import GREEN, LIGHT, Live
 
@@ -49,6 +50,34 @@ def test_pages_go_from_danger_to_the_rest_without_a_gap(live: Live, limit: int) 
             break
         query = f"?limit={limit}&cursor={page['next']}"
     assert found == urgent + calm
+
+
+def accusing(live: Live, unit: str) -> str:
+    """The number of a ticket that waits and complains about a unit."""
+    number = new_number()
+    live.bench.hear(taken(number, VAGUE, accused_unit=unit))
+    return number
+
+
+def test_a_complaint_about_the_grid_centre_is_the_supervisors_to_judge(live: Live) -> None:
+    ours, others = accusing(live, "grid-centre"), accusing(live, "housing")
+    assert waiting(live) == [others]
+    seen = live.bench.get("/reviews", Role.SUPERVISOR).json()["items"]
+    assert {item["number"] for item in seen} == {ours, others}
+    answer = {"leaf": LIGHT}
+    unknown = live.bench.post(f"/reviews/{new_number()}", answer)
+    hidden = live.bench.post(f"/reviews/{ours}", answer)
+    assert (hidden.status_code, hidden.json()["title"]) == (404, unknown.json()["title"])
+    assert live.bench.post(f"/reviews/{ours}", answer, Role.SUPERVISOR).status_code == 201
+    assert live.bench.post(f"/reviews/{others}", answer).status_code == 201
+
+
+def test_a_page_of_a_dispatcher_is_full_whatever_is_hidden_from_them(live: Live) -> None:
+    for _ in range(3):
+        accusing(live, "grid-centre")
+    others = [accusing(live, "housing") for _ in range(2)]
+    page = live.bench.get("/reviews?limit=2").json()
+    assert ([item["number"] for item in page["items"]], page["next"]) == (others, None)
 
 
 def test_one_category_alone(live: Live) -> None:
