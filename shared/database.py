@@ -9,11 +9,12 @@ import contextlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextvars import ContextVar
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, Final, TypeVar, cast
 
 import psycopg
 from alembic import command
 from alembic.config import Config
+from alembic.script import ScriptDirectory
 from psycopg import sql
 from pydantic_core import to_json
 from sqlalchemy import URL, Column, DateTime, Executable, create_engine, event, text
@@ -81,6 +82,19 @@ FIRST: ContextVar[Callable[[Writer], None] | None] = ContextVar("first", default
 """What a transaction of this context that may change rows does before anything else."""
 
 
+CONNECTING: Final = {
+    "connect_timeout": 5,
+    "keepalives_idle": 5,
+    "keepalives_interval": 2,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 10_000,
+}
+"""How a connection over TCP notices within seconds that nobody is there any more."""
+PATIENCE: Final = "-c lock_timeout=10s -c idle_in_transaction_session_timeout=20s"
+"""A peer that was frozen in the middle of its work holds its locks for 20 s at most, and who
+waits for one gives up after 10 s and tries again."""
+
+
 class Database:
     """One service's database: hands out readers and writers."""
 
@@ -93,7 +107,7 @@ class Database:
             pool_pre_ping=True,
             pool_timeout=5,
             hide_parameters=True,
-            connect_args={"connect_timeout": 5, "options": "-c timezone=UTC"},
+            connect_args={**CONNECTING, "options": f"-c timezone=UTC {PATIENCE}"},
         )
 
     @contextlib.contextmanager
@@ -139,18 +153,27 @@ def as_bytea(value: bytes) -> str:
     return "\\x" + value.hex()
 
 
+TRANSIENT_CLASSES: Final = frozenset({"08", "40", "53", "57", "58"})
+"""SQLSTATE: connection, rollback, resources (a full disk), operator intervention, system."""
+TRANSIENT: Final = frozenset({"25006", "25P03", "55P03"})
+"""Read-only for now, idle for too long within a transaction, a lock that nobody gave up."""
+
+
 def is_transient(error: BaseException) -> bool:
     """Whether trying the same transaction again may succeed: a lost server, a deadlock.
 
-    A pool without a free connection passes too. SQLSTATE classes: 08 connection, 40 rollback,
-    53 resources (a full disk), 57 operator intervention, 58 system.
+    A pool without a free connection passes too, and so does a failover, during which the
+    database takes no writes. Errors of COPY and of pipelines are the driver's own.
     """
-    if not isinstance(error, DBAPIError):
-        return isinstance(error, (psycopg.OperationalError, PoolTimeout))
-    state = getattr(error.orig, "sqlstate", None)
-    if state is None:
+    if isinstance(error, PoolTimeout):
+        return True
+    cause = error.orig if isinstance(error, DBAPIError) else error
+    state = cause.sqlstate if isinstance(cause, psycopg.Error) else None
+    if state is not None:
+        return state[:2] in TRANSIENT_CLASSES or state in TRANSIENT
+    if isinstance(error, DBAPIError):
         return isinstance(error, OperationalError) or error.connection_invalidated
-    return state[:2] in {"08", "40", "53", "57", "58"}
+    return isinstance(error, psycopg.OperationalError)
 
 
 def migrate(settings: Settings, service: str) -> URL:
@@ -159,11 +182,7 @@ def migrate(settings: Settings, service: str) -> URL:
     Safe to run from several processes at once: an advisory lock lets one work at a time.
     """
     url = ensure_database(settings, service)
-    config = Config()
-    versions = Path(__file__).parents[1] / "services" / service / "migrations"
-    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
-    config.set_main_option("path_separator", "newline")
-    config.set_main_option("version_locations", str(versions))
+    config = _migrations(service)
     engine = create_engine(url)
     try:
         with engine.begin() as connection:
@@ -173,3 +192,31 @@ def migrate(settings: Settings, service: str) -> URL:
     finally:
         engine.dispose()
     return url
+
+
+def missing_migrations(database: Database, service: str) -> Sequence[str]:
+    """The migrations of this code that the database has not had yet, oldest first.
+
+    A newer database than the code is no fault: schemas only gain. Raises DBAPIError.
+    """
+    scripts = ScriptDirectory.from_config(_migrations(service))
+    every = [script.revision for script in scripts.walk_revisions()][::-1]
+    with database.reading() as reader:
+        applied = reader.execute(text("SELECT version_num FROM alembic_version")).scalars().all()
+    done = {
+        up.revision
+        for head in applied
+        if head in every
+        for up in scripts.iterate_revisions(head, "base")
+    }
+    known = any(head in every for head in applied)
+    return [revision for revision in every if revision not in done] if known or not applied else []
+
+
+def _migrations(service: str) -> Config:
+    config = Config()
+    versions = Path(__file__).parents[1] / "services" / service / "migrations"
+    config.set_main_option("script_location", str(Path(__file__).with_name("migrations")))
+    config.set_main_option("path_separator", "newline")
+    config.set_main_option("version_locations", str(versions))
+    return config

@@ -20,6 +20,8 @@ import structlog
 import typer
 import uvicorn
 from fastapi import APIRouter
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.types import ASGIApp
 
 from shared.auth import Authority
@@ -27,7 +29,7 @@ from shared.bus import Bus, BusUnavailable
 from shared.bus.connect import connect_bus
 from shared.bus.embedded import EmbeddedBus
 from shared.consume import ConsumerLoop, Subscription
-from shared.database import Database, migrate
+from shared.database import Database, migrate, missing_migrations
 from shared.deadletter_commands import deadletter_commands
 from shared.events import CASES, CLASSIFICATIONS, DEADLETTER, TICKETS, WHISTLES
 from shared.logs import configure_logs
@@ -183,6 +185,7 @@ class Running:
 
     def __init__(self, service: Service, settings: Settings, *, workers: bool, api: bool) -> None:
         self._service = service
+        self._migrated = False
         topics = all_topics(service, settings)
         self.runtime = runtime_of(service, settings)
         database, bus, relay = self.runtime.database, self.runtime.bus, self.runtime.relay
@@ -199,6 +202,7 @@ class Running:
         ]
         checks: dict[str, Check] = {
             "database": database.answers,
+            "schema": self._schema,
             "bus": bus.answers,
             **({"relay": relay.is_alive} if workers else {}),
             **{loop.name: loop.is_alive for loop in self._loops},
@@ -237,6 +241,18 @@ class Running:
                 self.runtime.relay.stop()
             self.runtime.bus.close()
             self.runtime.database.close()
+
+    def _schema(self) -> bool | str:
+        """Whether the database has every migration of this code; once it has, it keeps them."""
+        if not self._migrated:
+            try:
+                missing = missing_migrations(self.runtime.database, self._service.name)
+            except (DBAPIError, PoolTimeout):
+                return False
+            if missing:
+                return f"missing migrations: {', '.join(missing)}"
+            self._migrated = True
+        return True
 
     def measure(self) -> bool:
         """Refresh the gauges; a step of a task, with nothing more to do."""

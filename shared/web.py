@@ -47,7 +47,7 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Shown = TypeVar("Shown", bound=BaseModel)
-Check = Callable[[], bool]
+Check = Callable[[], bool | str]
 
 
 def allow(*roles: Role) -> Callable[[Endpoint], Endpoint]:
@@ -218,6 +218,10 @@ def create_app(
     return app
 
 
+def _told(result: bool | str) -> str:
+    return result if isinstance(result, str) else "ok" if result else "failed"
+
+
 def _operations(health: Health) -> APIRouter:
     router = APIRouter(tags=["operations"])
 
@@ -230,10 +234,10 @@ def _operations(health: Health) -> APIRouter:
     async def readyz() -> Response:
         """Whether the service can do its work; 503 names the parts that are missing."""
         results = {name: await run_in_threadpool(check) for name, check in health.checks.items()}
-        ready = all(results.values())
+        ready = all(result is True for result in results.values())
         body = {
             "status": "ready" if ready else "not ready",
-            "checks": {name: "ok" if ok else "failed" for name, ok in results.items()},
+            "checks": {name: _told(result) for name, result in results.items()},
         }
         return JSONResponse(body, 200 if ready else 503)
 

@@ -116,4 +116,4 @@ def _heard(said: Words, leaf: str, model_version: str) -> DangerHeard | None:
 def _leaves(reader: Reader, numbers: Sequence[str]) -> Mapping[str, str]:
     """What these tickets are about, as far as they have been classified."""
     query = select(VerdictRow.number, VerdictRow.leaf).where(col(VerdictRow.number).in_(numbers))
-    return dict(row._tuple() for row in reader.execute(query))
+    return {row.number: row.leaf for row in reader.execute(query)}
