@@ -7,7 +7,7 @@ ROLE ?= operator
 FORMAT ?= text
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards
+.PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards report
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -56,3 +56,6 @@ pictures: $(INSTALLED) ## draw the state machines into the router's README
 dashboards: $(INSTALLED) ## write Grafana's dashboards, and show what each panel says of a generated district
 	@$(PY) -m deploy.grafana
 	@$(PY) -m pytest -q -s -p no:xdist tests/deploy/test_dashboards.py
+
+report: $(INSTALLED) ## the month's figures: MONTH=2026-11 [FORMAT=text|csv|xlsx OUT=file]
+	@$(PY) -m deploy.figures --month "$(MONTH)" --format "$(FORMAT)" $(if $(OUT),--out "$(OUT)")

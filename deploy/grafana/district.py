@@ -4,10 +4,10 @@ from typing import Final
 
 from grafana_foundation_sdk.builders.dashboard import Dashboard
 
+from deploy.figures.definitions import SMALL
 from deploy.grafana.parts import (
     INTAKE,
     ROUTER,
-    SMALL,
     Panel,
     Prom,
     Sql,

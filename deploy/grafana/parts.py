@@ -47,9 +47,6 @@ GOOD, BAD = "#0072B2", "#D55E00"
 """Told apart also by those who do not see red and green."""
 NOTHING: Final = "—"
 """What stands where there is nothing to divide by."""
-SMALL: Final = 20
-"""A unit with fewer cases is shown without being judged (domain handbook: 样本下限)."""
-
 _CLOCKS: Final = {
     "accept": "签收",
     "contact": "先行联系",

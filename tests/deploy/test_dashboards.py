@@ -18,8 +18,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.cog.plugins import register_default_plugins
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from deploy.figures.definitions import SMALL
+from deploy.figures.report import sections
 from deploy.grafana.__main__ import FOLDER, written
-from deploy.grafana.parts import SMALL
 from deploy.ports import free_ports
 from shared.calendar import SHANGHAI
 from shared.postgres import database_url, libpq
@@ -253,6 +254,22 @@ def test_returns_are_with_those_who_asked(shown: Shown) -> None:
         if at.astimezone(SHANGHAI).month == month:
             wanted[unit] = wanted.get(unit, 0) + 1
     assert found == wanted
+
+
+def test_the_monthly_report_counts_as_the_district_does(shown: Shown) -> None:
+    month = shown.district.end.astimezone(SHANGHAI).date().replace(day=1)
+    addresses = {name.removeprefix("hotline-"): url for name, url in shown.databases.items()}
+    found = {each.figure.title: each for each in sections(addresses, month, {})}
+    returns = [
+        at for _, at in shown.district.books.returns if at.astimezone(SHANGHAI).date() >= month
+    ]
+    total = dict(zip(found["退单"].columns, found["退单"].rows[-1], strict=True))
+    assert total["退单"] == len(returns)
+    opened = dict(zip(found["街道和类别"].columns, found["街道和类别"].rows[-1], strict=True))
+    days = shown.district.books.submitted.items()
+    assert opened["立案"] == sum(count for day, count in days if day >= month.isoformat())
+    late = next(row for row in found["时限"].rows if row[0] == LATE)
+    assert dict(zip(found["时限"].columns, late, strict=True))["按时办结"] == 0
 
 
 def test_metrics_and_rows_agree(shown: Shown) -> None:
