@@ -41,8 +41,9 @@ DANGER_CONFIRMS: Final = 0.5
 """From this probability of danger, more likely than not, a leaf keeps its base P0 or P1."""
 DANGER_RAISES: Final = 0.55
 """From this probability of danger a message that may be about anything is P1."""
-DANGER_OUTWEIGHS: Final = 0.6
-"""From this probability of danger any message is P1, however sure its matter."""
+DANGER_OUTWEIGHS: Final = 0.8
+"""From this probability of danger any message is P1, however sure its matter: below it, one in
+ten ordinary calls about lamps, litter or noise would be one."""
 DANGER_SPEAKS_AGAIN: Final = 0.9
 """From this probability of danger a message is P1 although all its words of danger are guarded."""
 ENOUGH_TO_SUSPECT: Final = 9
