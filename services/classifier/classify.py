@@ -16,9 +16,8 @@ from services.classifier.normalise import clean, fold
 from services.classifier.rules import (
     Finding,
     danger_in,
-    find_dangers,
     findings_for,
-    load_rules,
+    heard_in,
 )
 from services.classifier.speech import (
     is_foreign,
@@ -31,12 +30,10 @@ from shared.events import Alternative, Category, Danger, Demand, Priority, is_em
 from shared.taxonomy import Leaf, load_taxonomy
 
 INVALID: Final = "other.invalid_abusive"
+SURELY_INVALID: Final = 0.9
+"""From this probability a message that is not mere abuse or silence may be no demand."""
 UNREADABLE: Final = Priority.P3
 """Silence or a foreign language may hide anything, so it does not sink to P5."""
-ELSEWHERE: Final = "other.non_jurisdiction"
-A_MATTER_OF_ITS_OWN: Final = 0.4
-"""Where a message seems to be about another district, its matter still decides the leaf if
-it is this probable among the rest: where it is, the router finds out from the place."""
 DANGER_CONFIRMS: Final = 0.5
 """From this probability of danger, more likely than not, a leaf keeps its base P0 or P1."""
 DANGER_RAISES: Final = 0.55
@@ -125,12 +122,8 @@ def classify_as(leaf: Leaf, version: str, text: str, title: str | None = None) -
     the model in use, which is not asked.
     """
     written = _join(title, text)
-    cleaned = clean(written)
-    fired = [
-        finding
-        for finding in findings_for(find_dangers(load_rules(), cleaned), leaf.slug)
-        if not finding.silenced
-    ]
+    cleaned, findings = heard_in(clean(written))
+    fired = [finding for finding in findings_for(findings, leaf.slug) if not finding.silenced]
     return Verdict(
         leaf=leaf.slug,
         category=leaf.category,
@@ -156,10 +149,10 @@ def _speaks(cleaned: str) -> bool:
 
 def _part(written: str, cleaned: str) -> _Part:
     decent = without_abuse(cleaned)
-    findings = find_dangers(load_rules(), cleaned)
+    read, findings = heard_in(cleaned)
     return _Part(
         written,
-        cleaned,
+        read,
         findings,
         fold(decent),
         abusive=decent != cleaned,
@@ -173,18 +166,18 @@ def _split(message: _Part) -> tuple[_Part, ...]:
 
 
 def _matter(part: _Part, prediction: Prediction) -> Prediction:
-    """The prediction, with the matter of a message before where it is or how it is said.
+    """The prediction, but no message is thrown away on a guess.
 
-    Abuse with a demand is about the demand. A clear matter in another district keeps its
-    leaf: the place is the router's to decide.
+    Abuse with a demand is about the demand, and what may be no demand at all is so only
+    where the model is very sure.
     """
+    if prediction.leaf != INVALID or (
+        prediction.probability >= SURELY_INVALID and not part.abusive
+    ):
+        return prediction
     first, *others = prediction.alternatives
     rest = 1.0 - prediction.probability
     among_rest = round(min(1.0, first.probability / rest), 4) if rest > 0 else 0.0
-    insulting = prediction.leaf == INVALID and part.abusive
-    elsewhere = prediction.leaf == ELSEWHERE and among_rest >= A_MATTER_OF_ITS_OWN
-    if not (insulting or elsewhere):
-        return prediction
     passed_over = Alternative(leaf=prediction.leaf, probability=prediction.probability)
     return replace(
         prediction,
@@ -277,7 +270,8 @@ def _priority(
     doubt = DANGER_OUTWEIGHS if message.asks else DANGER_CONFIRMS if sure else DANGER_RAISES
     suspected = danger >= doubt
     denied = len(fired) < len(concerned)
-    if is_emergency(leaf.priority) and not is_emergency(raised) and (denied or not suspected):
+    judged = denied or (bool(fired) and not sure)
+    if is_emergency(leaf.priority) and not is_emergency(raised) and (judged or not suspected):
         reasons.append(
             f"“{leaf.name}”一般为{leaf.priority}，文中未见现实危险，按P2办理，可人工调高"
         )

@@ -23,6 +23,8 @@ from shared.taxonomy import load_taxonomy
 
 CORPUS: Final = Path(__file__).with_name("corpus")
 LEAF_WORDS: Final = Path(__file__).with_name("leaf_words.toml")
+JURISDICTION: Final = "other.non_jurisdiction"
+"""A question of place (管辖由地点判定), which the router answers: no model learns it."""
 
 
 class CorpusError(Exception):
@@ -71,8 +73,8 @@ def read_corpus(directory: Path = CORPUS) -> tuple[CorpusLine, ...]:
             except ValidationError as error:
                 raise CorpusError(f"{path.name} line {number}: {error}") from error
             for leaf in (line.leaf, *line.also):
-                if leaf not in leaves:
-                    raise CorpusError(f"{path.name} line {number}: unknown leaf {leaf}")
+                if leaf not in leaves or leaf == JURISDICTION:
+                    raise CorpusError(f"{path.name} line {number}: no matter {leaf}")
             lines.append(line)
     return tuple(lines)
 
@@ -86,7 +88,7 @@ def corpus_examples(directory: Path = CORPUS) -> tuple[Example, ...]:
 
 def vocabulary_examples() -> tuple[Example, ...]:
     """Words, keywords and definitions of the leaves, each a short text of its leaf."""
-    leaves = load_taxonomy()
+    leaves = {slug: leaf for slug, leaf in load_taxonomy().items() if slug != JURISDICTION}
     words: dict[str, str] = tomllib.loads(LEAF_WORDS.read_text(encoding="utf-8"))
     if unknown := words.keys() ^ leaves.keys():
         raise CorpusError(f"{LEAF_WORDS.name} and the taxonomy differ in {sorted(unknown)}")
@@ -102,7 +104,8 @@ def vocabulary_examples() -> tuple[Example, ...]:
 def read_history_csv(path: Path) -> tuple[Example, ...]:
     """A hotline's history with columns text, leaf and perhaps priority.
 
-    Raises CorpusError, naming the row, for anything the training could not use.
+    Rows that only say whose district it was teach nothing and are left out. Raises
+    CorpusError, naming the row, for anything the training could not use.
     """
     leaves = load_taxonomy()
     examples: list[Example] = []
@@ -112,6 +115,8 @@ def read_history_csv(path: Path) -> tuple[Example, ...]:
         priority = row.get("priority") or None
         if priority and priority not in Priority.__members__:
             raise CorpusError(f"{path.name} 第{number}行：没有优先级 {priority!r}")
+        if row["leaf"] == JURISDICTION:
+            continue
         examples.append(
             Example(
                 normalise(as_written(row["text"])),

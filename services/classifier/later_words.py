@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 from sqlmodel import col, select
 
 from services.classifier.normalise import clean
-from services.classifier.rules import danger_in, find_dangers, findings_for, load_rules
+from services.classifier.rules import danger_in, findings_for, heard_in
 from services.classifier.tables import VerdictRow
 from shared.dangers import load_dangers
 from shared.database import Reader, Writer
@@ -96,9 +96,8 @@ def listen(writer: Writer, messages: Sequence[Message], model_version: str) -> N
 
 
 def _heard(said: Words, leaf: str, model_version: str) -> DangerHeard | None:
-    cleaned = clean(said.words)
-    findings = findings_for(find_dangers(load_rules(), cleaned), leaf)
-    danger = danger_in(findings, said.words, cleaned)
+    read, findings = heard_in(clean(said.words))
+    danger = danger_in(findings_for(findings, leaf), said.words, read)
     if danger is None:
         return None
     return DangerHeard(

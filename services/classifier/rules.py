@@ -25,6 +25,9 @@ CLAUSE_ENDS: Final = "。!?,;:"
 _CLAUSE_ENDS_AS_WRITTEN: Final = re.compile("[。!?,;:！？，；：\n]")
 MAX_CLAUSE: Final = 120
 """Letters of a clause that are passed on; a call without any comma is longer."""
+GASPED: Final = 16
+"""Letters of a text so short that a comma in it may stand inside a phrase."""
+_COMMAS: Final = re.compile("[,、;:] *")
 NEAR: Final = 10
 """`…`: most characters between two words of a pattern within one clause."""
 FAR: Final = 25
@@ -186,6 +189,24 @@ def find_dangers(rules: Rules, cleaned: str) -> tuple[Finding, ...]:
         return ()
     order = {rule.id: place for place, rule in enumerate(rules.rules)}
     return tuple(sorted(found.values(), key=lambda f: (f.silenced, f.priority, order[f.rule.id])))
+
+
+def heard_in(cleaned: str) -> tuple[str, tuple[Finding, ...]]:
+    """What the table finds in a cleaned text, and the text it was found in.
+
+    Who gasps, or what a recogniser breaks up (“煤气，泄漏”), sets a comma inside a phrase: a
+    short text without live danger is read again without its commas.
+    """
+    findings = find_dangers(load_rules(), cleaned)
+    if (
+        len(cleaned) > GASPED
+        or not _COMMAS.search(cleaned)
+        or any(not f.silenced for f in findings)
+    ):
+        return cleaned, findings
+    joined = _COMMAS.sub("", cleaned)
+    again = find_dangers(load_rules(), joined)
+    return (joined, again) if any(not f.silenced for f in again) else (cleaned, findings)
 
 
 def findings_for(findings: Iterable[Finding], leaf: str) -> tuple[Finding, ...]:

@@ -301,3 +301,29 @@ def test_hostile_texts_are_answered_at_once(model: Model, text: str) -> None:
     start = time.process_time()
     assert classify(model, text).leaf in load_taxonomy()
     assert time.process_time() - start < 2
+
+
+@pytest.mark.parametrize("text", ["煤气，泄漏", "着、火了", "电梯，困人了，快来", "有人，触电了"])
+def test_a_gasp_inside_a_phrase_hides_no_danger(model: Model, text: str) -> None:
+    verdict = classify(model, text)
+    assert verdict.priority == "P0"
+    assert verdict.danger is not None
+
+
+@pytest.mark.parametrize("text", ["没有，着火的是外区", "不是，没漏煤气"])
+def test_a_comma_in_its_place_is_no_gasp(model: Model, text: str) -> None:
+    assert classify(model, text).danger is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我举报楼底下小铺儿卖过期的酸奶…可别说是我讲的",
+        "我听不见，发短信吧：厨房水管滴水，找物业也不来",
+        "两边都推，到底我们这院儿的垃圾归谁清",
+    ],
+)
+def test_a_matter_is_not_thrown_away_nor_cried_over_on_a_guess(model: Model, text: str) -> None:
+    verdict = classify(model, text)
+    assert verdict.leaf not in ("other.invalid_abusive", "other.non_jurisdiction")
+    assert verdict.priority not in ("P0", "P1")

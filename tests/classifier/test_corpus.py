@@ -7,9 +7,11 @@ import pytest
 from sklearn.feature_extraction.text import CountVectorizer
 
 from services.classifier.corpus import (
+    JURISDICTION,
     CorpusError,
     CorpusLine,
     read_corpus,
+    read_history_csv,
     vocabulary_examples,
 )
 from shared.taxonomy import load_taxonomy
@@ -28,9 +30,18 @@ def lines() -> tuple[CorpusLine, ...]:
 
 
 def test_every_leaf_has_messages_and_words(lines: tuple[CorpusLine, ...]) -> None:
+    matters = load_taxonomy().keys() - {JURISDICTION}
     found = Counter(line.leaf for line in lines)
-    assert {leaf: found[leaf] for leaf in load_taxonomy() if found[leaf] < FEWEST} == {}
-    assert {example.leaf for example in vocabulary_examples()} == set(load_taxonomy())
+    assert {leaf: found[leaf] for leaf in matters if found[leaf] < FEWEST} == {}
+    assert {example.leaf for example in vocabulary_examples()} == matters
+
+
+def test_whose_district_it_is_is_learned_from_nothing(tmp_path: Path) -> None:
+    history = tmp_path / "history.csv"
+    history.write_text(
+        "text,leaf\n河西的路灯,other.non_jurisdiction\n路灯坏了,grid.street_lighting\n"
+    )
+    assert [example.leaf for example in read_history_csv(history)] == ["grid.street_lighting"]
 
 
 def test_the_corpus_is_large_and_looks_hard_at_boundaries(lines: tuple[CorpusLine, ...]) -> None:

@@ -501,3 +501,24 @@ def test_what_always_holds(
     if place is MOVED:
         assert routing.disposition is not REDIRECT
         assert "jurisdiction_transferred" in routing.flags
+
+
+CROSSING_OF_TWO_STREETS = resolve(POLICY.gazetteer, "卫津路和鞍山道交口", None)
+CROSSED_ROAD = resolve(POLICY.gazetteer, "鞍山西道", None)
+
+
+def test_a_department_goes_to_a_crossing_before_anybody_knows_whose_street_it_is() -> None:
+    assert CROSSING_OF_TWO_STREETS.street is None
+    routing = route("safety.traffic_safety", place=CROSSING_OF_TWO_STREETS)
+    assert (routing.disposition, routing.lead_unit) == (Disposition.DISPATCH, "traffic-police")
+
+
+@pytest.mark.parametrize(
+    ("leaf", "place"),
+    [
+        ("grid.street_order", CROSSING_OF_TWO_STREETS),  # led by the street, which is unknown
+        ("safety.traffic_safety", CROSSED_ROAD),  # somewhere along a road is nowhere to go to
+    ],
+)
+def test_the_caller_is_asked_where_no_one_can_go_yet(leaf: str, place: Place) -> None:
+    assert route(leaf, place=place).disposition is Disposition.AWAITING_INFO

@@ -13,7 +13,8 @@ The rules, in their order (handbook sections 3, 4 and 6, and the worked scenario
    not ours is redirected only where no place of this district is known, and a community that
    moved to another district is never refused without a person.
 6. Without a street: P1 goes to its department or to a person, never back to the caller; a
-   leaf that needs no place goes on; a place no register knows goes to a person; else we ask.
+   leaf that needs no place goes on, and so does one at a known crossing whose lead is the
+   same in every street; a place no register knows goes to a person; else we ask.
 7. Else the table decides, by the compound's regime where that has a row of its own (旧楼区
    长效管理, 物业小区). For roads, lights, drains and greenery at a point whose facilities
    another unit owns, that owner leads and the street assists (先看设施权属).
@@ -25,6 +26,7 @@ from typing import Final
 
 from services.router.domain.cases.records import Limits
 from services.router.domain.desks import CITY_HOTLINE, DISCIPLINE, HOTLINE_OFFICE, not_accused
+from services.router.domain.places.gazetteer import HOME_DISTRICT
 from services.router.domain.places.resolver import names_unregistered
 from services.router.domain.policy import STREET, Policy, Responsibility
 from shared.calendar import SHANGHAI
@@ -117,6 +119,13 @@ class Question:
         )
 
     @property
+    def at_a_crossing(self) -> bool:
+        """Whether it is at one crossing (交口) of ours, whichever street that side belongs to."""
+        found = self.place.candidates
+        ours = all(each.district == self.place.district == HOME_DISTRICT for each in found)
+        return bool(found) and ours and {each.table for each in found} == {"crossings"}
+
+    @property
     def elsewhere(self) -> bool:
         """Whether another district has it: by its place, or as a person says of one unknown."""
         named = self.row.disposition is Disposition.REDIRECT_OUT
@@ -199,7 +208,7 @@ def _decide(asked: Question) -> Routing:
         return _manual(asked, GRID_CENTRE, "是否属本区由地点判定：由网格中心人工核定，不直接转出")
     if place.certainty is Certainty.TRANSFERRED:
         return _manual(asked, GRID_CENTRE, "已划出南开区的社区，须人工核定管辖，不得以不属本区办结")
-    if asked.street is None and not (asked.emergency and asked.lead):
+    if asked.street is None and not (asked.lead and (asked.emergency or asked.at_a_crossing)):
         if asked.emergency:
             return _manual(asked, GRID_CENTRE, "P1险情地点不全：人工立即派单，不退回补充信息")
         if asked.place_to_ask_for:
@@ -224,6 +233,8 @@ def _dispatch(asked: Question) -> Routing:
         return _manual(asked, GRID_CENTRE, "属地街道不明，由网格中心人工派单")
     unsure = asked.place.certainty is Certainty.AMBIGUOUS and asked.street is not None
     why = ("街道已明，社区待核实",) if unsure else ()
+    if asked.at_a_crossing and asked.street is None:
+        why = ("交口已明，由区级部门直接到场，属地街道待核实",)
     if asked.accused != lead:
         return _called(asked, Disposition.DISPATCH, lead, *why, _leads(asked, lead))
     if asked.emergency:

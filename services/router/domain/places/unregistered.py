@@ -13,7 +13,7 @@ CORE: Final = (
     r"厂司单位群胡同办商超市整全老旧新品房物业封闭还回迁每各某本该附近周边住里园区门口到从和跟与"
     r"地下上中介说把被给让街道])[一-鿿]){2,4}?"
 )
-ENDING: Final = r"(?:小区|花园|家园|公寓|大厦|新村|新苑|公馆|里|园|苑))"
+ENDING: Final = r"(?:小区|花园|家园|公寓|大厦|新村|新苑|公馆|华庭|雅庭|名邸|华府|名都|里|园|苑))"
 BUILDING: Final = r"(?:小区|社区)?[0-9一二三四五六七八九十]{1,4}(?:号楼|号院|号门|栋|幢|门)"
 SPEAKER: Final = (
     r"(?:我们(?:家)?(?:是|在|住)?|咱们?|我家(?:是|在|住)?|我(?:住在?|在|是)|家住|住在|地址是?)"
@@ -22,11 +22,18 @@ FOLLOWED: Final = (
     r"(?=$|[,。.!?;:、0-9]|小区|社区|是|的|这|那|门口|楼|里|有|没|附近|停|漏|堵|坏|电梯|物业|路灯)"
 )
 
+CALLED: Final = (
+    r"(?:小区|社区|楼盘|院子?|家属院|我们那儿|这儿)的?(?:名字?)?(?:是?叫做?|名叫|名字是)"
+    r"(?P<name>[一-鿿]{2,8}?)(?=$|[,。.!?;:、]|的|小区|不知|归|在)"
+)
+"""Who says what a place is called names it, whatever it is called."""
+
 BUILT: Final = re.compile(f"(?:{ENDING}{BUILDING}")
 """What the first shape ends with: most texts hold no such thing, and it is dear to look for."""
 SHAPES: Final = (
     re.compile(CORE + ENDING + BUILDING),
     re.compile(SPEAKER + CORE + ENDING + FOLLOWED),
+    re.compile(CALLED),
 )
 
 
