@@ -8,7 +8,7 @@ from services.router.clockwork import PAUSE_SECONDS, Clockwork
 from services.router.domain.routing import Rules
 from services.router.gauges import gauges
 from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
-from services.router.http import cases, incidents, queues, whistles
+from services.router.http import case_lists, cases, incidents, queues, whistles
 from services.router.http.centre import Centre
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.units import load_units
@@ -34,7 +34,7 @@ def queue_topics(settings: Settings) -> Mapping[str, int]:
 def routes() -> APIRouter:
     """Every route; what names a collection comes before the commands on a case."""
     whole = APIRouter()
-    for part in (whistles, incidents, queues, cases):
+    for part in (whistles, incidents, queues, case_lists, cases):
         whole.include_router(part.router)
     return whole
 

@@ -124,4 +124,4 @@ def test_the_reporting_role_sees_the_views_and_nobodys_words(empty_station: Stat
     returned(station, approve=True)
     sounding(station)
     url = station.database.url
-    check_closed(url, (WORDS, "501", "13900000000", "照片三张", "unit-", "王主任"))
+    check_closed(url, (WORDS, "2门501", "13900000000", "照片三张", "unit-", "王主任"))

@@ -144,6 +144,11 @@ class Clock:
         return self.stopped_at is None
 
 
+def soonest(clocks: Iterable[Clock]) -> datetime | None:
+    """When the first of the running clocks is due; None where none runs."""
+    return min((c.due_at for c in clocks if c.is_open and c.paused_at is None), default=None)
+
+
 def changed(
     held: Iterable[Clock],
     kinds: Collection[ClockKind],

@@ -7,8 +7,9 @@ from typing import Final
 from pydantic import TypeAdapter
 from sqlalchemy import TextClause, text
 
+from services.router.domain.cases.duties import readers
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.clocks import Clock
+from services.router.domain.clocks import Clock, soonest
 from services.router.storage.clocks import clocks_of
 from services.router.storage.held import Held, Shelf
 from services.router.storage.whistles import HeldWhistle
@@ -21,12 +22,13 @@ CLOCKLESS: Final = {"clocks"}
 COLUMNS: Final = (
     *("number", "version", "ticket_version", "round", "state", "disposition", "priority"),
     *("leaf", "category", "street", "lead_unit", "desk", "accused_unit", "details", "ticket"),
-    "opened_at",
+    *("due_at", "readers", "opened_at"),
 )
+NEVER: Final = "infinity"
+"""When something is due of a case for which no clock runs."""
 
-AS_RECORD: Final = (
-    "CAST((to_jsonb(c) - CAST('{details,ticket,street,opened_at}' AS text[])) || c.details AS text)"
-)
+NO_RECORD: Final = "{details,ticket,street,opened_at,due_at,readers}"
+AS_RECORD: Final = f"CAST((to_jsonb(c) - CAST('{NO_RECORD}' AS text[])) || c.details AS text)"
 """A row as its record's JSON; the columns fill in what an older release kept only there."""
 _READ: Final = (
     f"SELECT c.number, {AS_RECORD} AS record, CAST(c.ticket AS text) AS ticket"  # noqa: S608
@@ -65,6 +67,8 @@ def _row(held: HeldCase) -> tuple[object, ...]:
         case.accused_unit,
         RECORD.dump_json(case, exclude=CLOCKLESS).decode(),
         held.ticket.model_dump_json(),
+        soonest(case.clocks) or NEVER,
+        sorted(readers(case)),
         held.told[0].by.at if held.told else None,
     )
 

@@ -13,7 +13,8 @@ from shared.database import instant
 class CaseRow(SQLModel, table=True):
     """A case: `details` is the whole record, the other columns are what queries ask for.
 
-    Its clocks stand in a table of their own.
+    Its clocks stand in a table of their own. `due_at` is when the first running one is due,
+    infinity where none runs; `readers` are the units that may look at the case.
     """
 
     __tablename__ = "case_record"
@@ -34,6 +35,8 @@ class CaseRow(SQLModel, table=True):
     details: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     ticket: dict[str, Any] = Field(sa_column=Column(JSONB, nullable=False))
     opened_at: datetime = Field(sa_column=instant())
+    due_at: datetime = Field(sa_column=instant())
+    readers: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
 
 
 class ClockRow(SQLModel, table=True):

@@ -67,17 +67,20 @@ def duties(case: CaseRecord) -> Mapping[str, Duty]:
     return MappingProxyType(found)
 
 
-def may_see(case: CaseRecord, unit: str | None) -> bool:
-    """Whether a unit may look at a case: it leads, assists, or has something to do with it.
+def readers(case: CaseRecord) -> frozenset[str]:
+    """The units that may look at a case: who leads, assists, or has something to do with it.
 
     So may the street of its place, which may blow a whistle for it, unless what the words
     accuse or keep secret is not settled yet.
     """
-    if unit is None or unit == case.accused_unit:
-        return False
-    if unit == case.place.street and Flag.RESTRICTED not in case.flags:
-        return True
-    return unit == case.lead_unit or unit in case.assist_units or unit in duties(case)
+    street = None if Flag.RESTRICTED in case.flags else case.place.street
+    named = {case.lead_unit, street, *case.assist_units, *duties(case)}
+    return frozenset(unit for unit in named if unit and unit != case.accused_unit)
+
+
+def may_see(case: CaseRecord, unit: str | None) -> bool:
+    """Whether a unit may look at a case."""
+    return unit in readers(case)
 
 
 def may_read(case: CaseRecord, role: Role, unit: str | None) -> bool:
