@@ -1,5 +1,6 @@
 """Lists of cases: who finds what, in which order, and by which index."""
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -79,6 +80,28 @@ def test_what_is_late_is_found_and_what_is_closed_only_where_it_is_asked_for(
         )
     assert late not in numbers(station, "?overdue=true&limit=200")
     assert late in numbers(station, "?overdue=true&limit=200&include_closed=true")
+
+
+def test_a_desk_finds_its_own_work_danger_first(station: Station) -> None:
+    lamp = station.opened(LAMP, received_at=datetime.now(UTC) - timedelta(days=30))
+    trapped = station.opened(TRAPPED)
+    todo = "?todo=true&sort=work&limit=200"
+    found = numbers(station, todo, Role.UNIT, "wangdingdi")
+    assert trapped in found
+    assert lamp not in found
+    first = [item["priority"] for item in listed(station, "?sort=work&limit=200")["items"]]
+    calm = [priority > "P1" for priority in first]
+    assert calm == sorted(calm)
+
+
+def test_a_case_says_what_its_reader_may_do(station: Station) -> None:
+    number = station.opened(LAMP)
+    lead = station.get(f"/cases/{number}", Role.UNIT, "urban-management").json()["commands"]
+    assert {"accept", "return"} <= set(lead)
+    assert not {"reply", "redispatch", "verify"} & set(lead)
+    centre = station.get(f"/cases/{number}").json()["commands"]
+    assert {"redispatch", "relocate", "reclassify"} <= set(centre)
+    assert station.get(f"/cases/{number}", Role.OPERATOR).json()["commands"] == ["urge"]
 
 
 def test_a_unit_finds_what_it_may_look_at_and_no_more(station: Station) -> None:
@@ -183,6 +206,7 @@ def test_a_page_among_very_many_cases_is_read_by_an_index(station: Station) -> N
         )
         connection.exec_driver_sql("ANALYZE case_record")
         for sort, index in [
+            (Sort.WORK, "case_work"),
             (Sort.DEADLINE, "case_due"),
             (Sort.AGE, "case_age"),
             (Sort.PRIORITY, "case_urgency"),

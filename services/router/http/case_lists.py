@@ -95,6 +95,7 @@ def case_list(
     overdue: bool = False,
     due_before: AwareDatetime | None = None,
     changed_since: AwareDatetime | None = None,
+    todo: bool = False,
     include_closed: bool = False,
     sort: Sort = Sort.DEADLINE,
     cursor: Annotated[str | None, Query(max_length=300)] = None,
@@ -103,7 +104,8 @@ def case_list(
     """Cases that the caller may look at, what is due next first.
 
     `unit` is who leads, or while nobody does the desk that decides. `overdue` keeps to
-    cases of which a clock has run out, `include_closed` adds what is closed.
+    cases of which a clock has run out, `todo` to those in the queue of the caller's unit (a
+    dispatcher's is the grid centre), `include_closed` adds what is closed.
     """
     if leaf is not None and leaf not in load_taxonomy():
         raise Problem(422, "没有这个事项", slug="unknown-leaf")
@@ -122,6 +124,7 @@ def case_list(
         open=not include_closed and state is not CaseState.CLOSED,
         due_before=min(due_before or now, now) if overdue else due_before,
         changed_since=changed_since,
+        todo=acts_for(caller.role, caller.unit) if todo else None,
         reader=caller.unit if caller.role is Role.UNIT else None,
         barred=acts_for(caller.role, None),
         sort=sort,

@@ -7,7 +7,7 @@ from typing import Final
 
 from sqlmodel import col, select
 
-from services.router.domain.cases.deciding import authorise
+from services.router.domain.cases.deciding import authorise, commands_for
 from services.router.domain.cases.duties import may_read
 from services.router.domain.cases.records import CaseCommand, CaseRecord
 from services.router.domain.cases.states import COMMAND_NAMES, Command
@@ -310,4 +310,7 @@ def shown(reader: Reader, ticket: Ticket, record: CaseRecord, caller: Principal)
         urgency = (record.priority, record.state)
         whistles = [whistle_for_unit(whistle, ticket, *urgency) for whistle in whistles]
         ticket = for_unit(ticket, *urgency)
-    return local_times(CaseView(case=case, ticket=ticket, log=log, whistles=whistles))
+    commands = commands_for(record, caller.role, caller.unit, caller.subject)
+    return local_times(
+        CaseView(case=case, ticket=ticket, log=log, whistles=whistles, commands=commands)
+    )

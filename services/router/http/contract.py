@@ -130,14 +130,15 @@ class LogEntry(BaseModel):
 class CaseView(BaseModel):
     """A case with its ticket, its whistles and everything that happened to it.
 
-    After a command `moved` says what of the case is another now: leaf, priority, place,
-    lead_unit, state.
+    `commands` are those the reader may give as the case stands. After a command `moved` says
+    what of the case is another now: leaf, priority, place, lead_unit, state.
     """
 
     case: Case
     ticket: Ticket
     log: Sequence[LogEntry]
     whistles: Sequence[Whistle]
+    commands: Sequence[str]
     moved: Mapping[str, bool] | None = None
 
 

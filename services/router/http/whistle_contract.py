@@ -80,11 +80,12 @@ class WhistleLogEntry(LogEntry):
 
 
 class WhistleView(BaseModel):
-    """A whistle with its ticket and everything that happened to it."""
+    """A whistle with its ticket, everything that happened to it, and what the reader may do."""
 
     whistle: Whistle
     ticket: Ticket
     log: Sequence[WhistleLogEntry]
+    commands: Sequence[str]
 
 
 class WhistlePage(BaseModel):

@@ -10,7 +10,7 @@ from sqlmodel import col, select
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.policy import Unit
 from services.router.domain.refusals import NotAllowed, StaleVersion
-from services.router.domain.whistles.deciding import authorise_whistle
+from services.router.domain.whistles.deciding import authorise_whistle, whistle_commands_for
 from services.router.domain.whistles.duties import may_read_whistle
 from services.router.domain.whistles.records import Summons, WhistleOrder, WhistleRecord
 from services.router.domain.whistles.states import WHISTLE_COMMAND_NAMES, WhistleCommand
@@ -261,4 +261,5 @@ def _view(
     if caller.role is Role.UNIT:
         shown = _for_unit(shown, ticket, case)
         ticket = for_unit(ticket, case.priority, case.state)
-    return local_times(WhistleView(whistle=shown, ticket=ticket, log=log))
+    commands = whistle_commands_for(whistle, caller.role, caller.unit, caller.subject)
+    return local_times(WhistleView(whistle=shown, ticket=ticket, log=log, commands=commands))

@@ -27,6 +27,9 @@ def upgrade() -> None:
     op.execute(
         f"CREATE INDEX case_urgency ON case_record (priority, due_at, number) WHERE {LISTED}"
     )
+    op.execute(
+        f"CREATE INDEX case_work ON case_record ((priority > 'P1'), due_at, number) WHERE {LISTED}"
+    )
     op.execute(f"CREATE INDEX case_readers ON case_record USING gin (readers) WHERE {LISTED}")
     op.execute("CREATE INDEX case_newest ON case_record (opened_at DESC, number DESC)")
     op.execute("CREATE INDEX case_log_at ON case_log USING brin (at)")

@@ -20,21 +20,27 @@ COUNTED: Final = 10_000
 
 
 class Sort(StrEnum):
-    """The order of a list: what is due next first, the most urgent, the oldest, the newest."""
+    """The order of a list: what is due next first, the most urgent, the oldest, the newest.
 
+    `work` is how a desk works: danger (P0, P1) first, then what is due next.
+    """
+
+    WORK = "work"
     DEADLINE = "deadline"
     PRIORITY = "priority"
     AGE = "age"
     NEWEST = "newest"
 
 
+_DUE: Final = ("c.due_at", "timestamptz")
 _KEYS: Final = {
-    Sort.DEADLINE: (("due_at", "timestamptz"),),
-    Sort.PRIORITY: (("priority", "text"), ("due_at", "timestamptz")),
-    Sort.AGE: (("opened_at", "timestamptz"),),
-    Sort.NEWEST: (("opened_at", "timestamptz"),),
+    Sort.WORK: (("(c.priority > 'P1')", "boolean"), _DUE),
+    Sort.DEADLINE: (_DUE,),
+    Sort.PRIORITY: (("c.priority", "text"), _DUE),
+    Sort.AGE: (("c.opened_at", "timestamptz"),),
+    Sort.NEWEST: (("c.opened_at", "timestamptz"),),
 }
-"""The columns a list is ordered by before the number, with their types."""
+"""What a list is ordered by before the number, with the types."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +49,8 @@ class Wanted:
 
     `open` keeps to what is not closed. `reader` is the unit that asks: only what it may look
     at is there. `barred` is the unit somebody acts for: complaints about it are not there.
-    `due_before` are cases of which something is due by then.
+    `due_before` are cases of which something is due by then, `todo` those that stand open in
+    this unit's queue.
     """
 
     leaf: str | None = None
@@ -56,6 +63,7 @@ class Wanted:
     open: bool = True
     due_before: datetime | None = None
     changed_since: datetime | None = None
+    todo: str | None = None
     reader: str | None = None
     barred: str | None = None
     sort: Sort = Sort.DEADLINE
@@ -97,19 +105,19 @@ def find_cases(reader: Reader, wanted: Wanted) -> Found:
 def page_statement(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     """The query for a page and one case more. Raises BadCursor."""
     conditions, values = _conditions(wanted)
-    keys = [name for name, _ in _KEYS[wanted.sort]]
+    keys = [key for key, _ in _KEYS[wanted.sort]]
     descending = wanted.sort is Sort.NEWEST
     if wanted.cursor is not None:
         position = _position(wanted.sort, wanted.cursor)
         values |= {f"at{place}": value for place, value in enumerate(position)}
         types = [*(type_ for _, type_ in _KEYS[wanted.sort]), "text"]
         at = ", ".join(f"CAST(:at{place} AS {type_})" for place, type_ in enumerate(types))
-        columns = ", ".join(f"c.{name}" for name in (*keys, "number"))
+        columns = ", ".join((*keys, "c.number"))
         conditions.append(f"({columns}) {'<' if descending else '>'} ({at})")
-    order = ", ".join(f"c.{name}{' DESC' if descending else ''}" for name in (*keys, "number"))
-    shown = ", ".join(f"CAST(c.{name} AS text) AS {name}" for name in keys)
+    order = ", ".join(f"{key}{' DESC' if descending else ''}" for key in (*keys, "c.number"))
+    shown = ", ".join(f"CAST({key} AS text)" for key in keys)
     return (
-        f"SELECT c.number, {shown} FROM case_record c"  # noqa: S608
+        f"SELECT {shown}, c.number FROM case_record c"  # noqa: S608
         f" WHERE {' AND '.join(conditions) or 'true'} ORDER BY {order} LIMIT :most",
         {**values, "most": wanted.limit + 1},
     )
@@ -136,6 +144,11 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
             "c.number IN (SELECT l.number FROM case_log l WHERE l.at >= :changed_since)",
             {"changed_since": wanted.changed_since},
         ),
+        (
+            wanted.todo,
+            "c.number IN (SELECT q.number FROM queue_entry q WHERE q.unit = :todo AND q.open)",
+            {"todo": wanted.todo},
+        ),
         (wanted.reader, "c.readers @> ARRAY[CAST(:reader AS text)]", {"reader": wanted.reader}),
         (wanted.barred, "c.accused_unit IS DISTINCT FROM :barred", {"barred": wanted.barred}),
     ]
@@ -147,7 +160,7 @@ def _conditions(wanted: Wanted) -> tuple[list[str], dict[str, Any]]:
 
 
 def _cursor(sort: Sort, row: Any) -> str:
-    position = [sort, *(getattr(row, name) for name, _ in _KEYS[sort]), row.number]
+    position = [sort, *row]
     return base64.urlsafe_b64encode(json.dumps(position).encode()).decode()
 
 
@@ -160,6 +173,8 @@ def _position(sort: Sort, cursor: str) -> list[str]:
         for (_, type_), part in zip(_KEYS[sort], position, strict=False):
             if type_ == "timestamptz" and part != "infinity":
                 datetime.fromisoformat(part)
+            if type_ == "boolean" and part not in ("true", "false"):
+                raise BadCursor(cursor)
     except (binascii.Error, ValueError, TypeError) as error:
         raise BadCursor(cursor) from error
     return position

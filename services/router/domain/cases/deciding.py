@@ -81,6 +81,19 @@ def authorise(case: CaseRecord, command: CaseCommand) -> None:
         raise NotAllowed("verify-own-work", "现场核实须由承办人以外的人员进行")
 
 
+def commands_for(case: CaseRecord, role: Role, unit: str | None, actor: str) -> tuple[Command, ...]:
+    """The commands that somebody may give on a case as it stands, in their order."""
+
+    def may(command: Command) -> bool:
+        try:
+            authorise(case, CaseCommand(command, actor, role, unit))
+        except NotAllowed:
+            return False
+        return (case.state, command) in CASE_MACHINE.cells
+
+    return tuple(command for command in COMMAND_NAMES if may(command))
+
+
 def clock_fired(case: CaseRecord, clock: Clock, calendar: Calendar, now: datetime) -> CaseDecision:
     """One step of one of the case's clocks. Raises ClockNotDue if no step of it is due."""
     fired, step = clocks.fire(clock, now, calendar)

@@ -147,6 +147,21 @@ def authorise_whistle(whistle: WhistleRecord, order: WhistleOrder) -> None:
         raise NotAllowed("confirm-own-work", "现场核实须由处置人以外的人员进行")
 
 
+def whistle_commands_for(
+    whistle: WhistleRecord, role: Role, unit: str | None, actor: str
+) -> tuple[WhistleCommand, ...]:
+    """The commands that somebody may give on a whistle as it stands, in their order."""
+
+    def may(command: WhistleCommand) -> bool:
+        try:
+            authorise_whistle(whistle, WhistleOrder(command, actor, role, unit))
+        except NotAllowed:
+            return False
+        return (whistle.state, command) in WHISTLE_MACHINE.cells
+
+    return tuple(command for command in WHISTLE_COMMAND_NAMES if may(command))
+
+
 def whistle_clock_fired(
     whistle: WhistleRecord, clock: Clock, setting: WhistleSetting
 ) -> WhistleDecision:
