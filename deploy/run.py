@@ -1,23 +1,38 @@
-"""`make run`: the three services on one machine, in the foreground, until Ctrl-C.
+"""`make run`: the three services and the pages on one machine, until Ctrl-C.
 
 Starts the embedded PostgreSQL where no other is configured, migrates the databases,
-then runs each service in a process of its own; the classifier trains its first model.
+then runs each service in a process of its own; the classifier trains its first model. In a
+developer's fresh home every role gets an account for the pages, with a password of its own.
 """
 
+import secrets
 import sys
 import threading
 import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Final
 
 import httpx2
 from honcho.manager import Manager
 
 from deploy.stack import SERVICES
-from shared.postgres import running_server
+from services.desk.accounts import add_account, every_account
+from shared.database import Database, migrate
+from shared.postgres import database_url, running_server
+from shared.roles import Role
 from shared.service import prepare
 from shared.settings import Settings, load_settings
 
 READY_SECONDS: Final = 60.0
+ACCOUNTS: Final = (
+    ("话务员", Role.OPERATOR, None),
+    ("王顶堤街道", Role.UNIT, "wangdingdi"),
+    ("城管委", Role.UNIT, "urban-management"),
+    ("网格中心", Role.DISPATCHER, None),
+    ("督查", Role.SUPERVISOR, None),
+)
+"""Who may sign in to a developer's fresh pages: name, role, unit."""
 
 
 def main() -> int:
@@ -27,15 +42,41 @@ def main() -> int:
     with running_server(settings):
         for service in SERVICES:
             prepare(settings, service)
+        accounts = first_accounts(settings)
         manager = Manager()
         for service in SERVICES:
             manager.add_process(service, f"exec {sys.executable} -m services.{service} all")
-        threading.Thread(target=announce, args=(settings,), daemon=True).start()
+        if settings.oidc_issuer is None:
+            manager.add_process("desk", f"exec {sys.executable} -m services.desk api")
+        threading.Thread(target=announce, args=(settings, accounts), daemon=True).start()
         manager.loop()
     return int(manager.returncode or 0)
 
 
-def announce(settings: Settings) -> None:
+def first_accounts(settings: Settings) -> Sequence[tuple[str, str]]:
+    """Names and passwords for each role where nobody has an account yet; else nothing.
+
+    The passwords are written to `accounts.txt` in the home, for its owner alone.
+    """
+    migrate(settings, "desk")
+    database = Database(database_url(settings, "desk"))
+    try:
+        with database.writing() as writer:
+            if every_account(writer):
+                return ()
+            made = [(name, secrets.token_urlsafe(9)) for name, _, _ in ACCOUNTS]
+            for (name, role, unit), (_, password) in zip(ACCOUNTS, made, strict=True):
+                now = datetime.now(UTC)
+                add_account(writer, name, role, unit, password, now, must_change=False)
+    finally:
+        database.close()
+    kept = settings.home / "accounts.txt"
+    kept.touch(mode=0o600)
+    kept.write_text("".join(f"{name} {password}\n" for name, password in made), encoding="utf-8")
+    return made
+
+
+def announce(settings: Settings, accounts: Sequence[tuple[str, str]]) -> None:
     """Print the addresses once every service is ready."""
     addresses = {name: f"http://{settings.host}:{settings.port_of(name)}" for name in SERVICES}
     if not all(wait_ready(address) for address in addresses.values()):
@@ -47,6 +88,9 @@ def announce(settings: Settings) -> None:
         + "\n".join(lines)
         + "\n  a token:    make token ROLE=operator"
         + "\n              make token ROLE=unit UNIT=wangdingdi"
+        + f"\n  pages       http://{settings.host}:{settings.desk_port}"
+        + "".join(f"\n              {name}  {password}" for name, password in accounts)
+        + ("" if accounts else f"\n              accounts: {settings.home / 'accounts.txt'}")
         + "\n  Ctrl-C stops everything.\n",
         flush=True,
     )

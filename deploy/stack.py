@@ -54,7 +54,7 @@ def settings_for(
     home: Path, *, database_url: str | None = None, kafka: str | None = None
 ) -> Settings:
     """Settings of an installation of its own on free ports; nothing comes from the environment."""
-    intake, classifier, router = free_ports(len(SERVICES))
+    intake, classifier, router, desk = free_ports(len(SERVICES) + 1)
     return Settings.model_construct(
         home=home,
         database_url=None if database_url is None else SecretStr(database_url),
@@ -62,6 +62,7 @@ def settings_for(
         intake_port=intake,
         classifier_port=classifier,
         router_port=router,
+        desk_port=desk,
     )
 
 
@@ -215,7 +216,7 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
     """The environment of a process that is to run with these settings and no others."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("HOTLINE_")}
     kept["HOTLINE_HOME"] = str(settings.home.resolve())
-    for service in SERVICES:
+    for service in (*SERVICES, "desk"):
         kept[f"{service.upper()}_PORT"] = str(settings.port_of(service))
     if settings.database_url is not None:
         kept["HOTLINE_DATABASE_URL"] = settings.database_url.get_secret_value()

@@ -26,7 +26,12 @@ class Settings(BaseSettings):
     intake_port: int = Field(default=8890, validation_alias="INTAKE_PORT")
     classifier_port: int = Field(default=8891, validation_alias="CLASSIFIER_PORT")
     router_port: int = Field(default=8892, validation_alias="ROUTER_PORT")
+    desk_port: int = Field(default=8893, validation_alias="DESK_PORT")
+    intake_url: str | None = None
+    classifier_url: str | None = None
+    router_url: str | None = None
 
+    secure_cookies: bool = False
     jwt_secret: SecretStr | None = None
     oidc_issuer: str | None = None
     oidc_jwks_url: str | None = None
@@ -38,12 +43,18 @@ class Settings(BaseSettings):
     log_level: str = "INFO"
 
     def port_of(self, service: str) -> int:
-        """The HTTP port of `intake`, `classifier` or `router`."""
+        """The HTTP port of `intake`, `classifier`, `router` or `desk`."""
         return {
             "intake": self.intake_port,
             "classifier": self.classifier_port,
             "router": self.router_port,
+            "desk": self.desk_port,
         }[service]
+
+    def url_of(self, service: str) -> str:
+        """Where the desk finds `intake`, `classifier` or `router`: on this host by default."""
+        named: str | None = getattr(self, f"{service}_url")
+        return named or f"http://{self.host}:{self.port_of(service)}"
 
 
 @cache

@@ -211,7 +211,7 @@ def create_app(
     app.state.repeats = repeats
     problems.install(app)
     app.include_router(router)
-    app.include_router(_operations(health))
+    app.include_router(operations(health))
     if shortcut is not None:
         app.add_middleware(shortcut)
     app.add_middleware(Observed, service=health.service)
@@ -222,7 +222,8 @@ def _told(result: bool | str) -> str:
     return result if isinstance(result, str) else "ok" if result else "failed"
 
 
-def _operations(health: Health) -> APIRouter:
+def operations(health: Health) -> APIRouter:
+    """Health, readiness and metrics of a service."""
     router = APIRouter(tags=["operations"])
 
     @router.get("/healthz")

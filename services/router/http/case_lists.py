@@ -32,7 +32,10 @@ router = api_router(tags=["cases"])
 
 
 class DueClock(BaseModel):
-    """The clock of a case that is due first; `soon_at` is when it begins to press."""
+    """The clock of a case that is due first, a unit's own before others.
+
+    `soon_at` is when it begins to press.
+    """
 
     kind: ClockKind
     owner: str
@@ -169,13 +172,15 @@ def _summary(
         alarms=[alarm.name for alarm in case.alarms],
         duty=duty.value if duty else None,
         opened_at=ticket.received_at,
-        due=_due(centre, case, now),
+        due=_due(centre, case, caller.unit, now),
     )
 
 
-def _due(centre: Centre, case: CaseRecord, now: datetime) -> DueClock | None:
+def _due(centre: Centre, case: CaseRecord, unit: str | None, now: datetime) -> DueClock | None:
+    """The first of the unit's own clocks, or of all where none of them is the unit's."""
     running = [clock for clock in case.clocks if clock.is_open and clock.paused_at is None]
-    first = min(running, key=lambda clock: clock.due_at, default=None)
+    own = [clock for clock in running if clock.owner == unit]
+    first = min(own or running, key=lambda clock: clock.due_at, default=None)
     if first is None:
         return None
     return DueClock(

@@ -1,0 +1,1 @@
+"""The pages for people: operators, units, the grid centre and supervisors, in a browser."""

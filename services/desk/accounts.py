@@ -1,0 +1,222 @@
+"""Accounts and sessions of the pages: who signs in, and for how long.
+
+Passwords are kept as argon2id hashes. A session ends after half an hour without use and after
+a shift; what the browser holds is a random value of which only the hash is stored.
+"""
+
+import hashlib
+import hmac
+import secrets
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import text
+from sqlmodel import col, select
+
+from services.desk.tables import AccountRow, SessionRow
+from shared.auth import UNIT_SLUG
+from shared.database import Reader, Writer
+from shared.roles import Role
+
+IDLE: Final = timedelta(minutes=30)
+SHIFT: Final = timedelta(hours=12)
+SHORTEST: Final = 8
+TRIES: Final = 5
+"""Wrong passwords in a row after which an account rests."""
+REST: Final = timedelta(minutes=5)
+SEEN_EVERY: Final = timedelta(minutes=1)
+"""How often a session's use is written down."""
+
+HASHER: Final = PasswordHasher()
+_NOBODY: Final = HASHER.hash(secrets.token_hex(8))
+"""Checked where there is no such account, so that time does not tell."""
+
+
+class AccountError(ValueError):
+    """An account that cannot be made or changed so; the sentence is Chinese."""
+
+
+class Resting(Exception):
+    """Too many wrong passwords; `seconds` until the next try."""
+
+    def __init__(self, seconds: int) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+
+@dataclass(frozen=True, slots=True)
+class Visitor:
+    """Somebody who is signed in; `csrf` stands in every form they are shown."""
+
+    name: str
+    role: Role
+    unit: str | None
+    must_change: bool
+    csrf: str
+    key: str
+
+
+def add_account(
+    writer: Writer,
+    name: str,
+    role: Role,
+    unit: str | None,
+    password: str,
+    now: datetime,
+    *,
+    must_change: bool = True,
+) -> None:
+    """A new account, with a first password that has to be changed. Raises AccountError."""
+    if not name.strip() or len(name) > 40 or not name.isprintable():
+        raise AccountError("账号须为1到40个可见字符")
+    if (role is Role.UNIT) != (unit is not None) or (unit and not UNIT_SLUG.fullmatch(unit)):
+        raise AccountError("单位账号须写明单位，其他账号不写")
+    if role is Role.SYSTEM:
+        raise AccountError("程序不登录页面，请用令牌")
+    if writer.get(AccountRow, name) is not None:
+        raise AccountError(f"已有账号“{name}”")
+    _check(password)
+    row = AccountRow(
+        name=name,
+        role=role,
+        unit=unit,
+        password_hash=HASHER.hash(password),
+        must_change=must_change,
+        created_at=now,
+    )
+    writer.add(row)
+
+
+def _check(password: str) -> None:
+    if not SHORTEST <= len(password) <= 200:
+        raise AccountError(f"密码至少{SHORTEST}个字符")
+
+
+def sign_in(
+    writer: Writer, name: str, password: str, now: datetime
+) -> tuple[AccountRow, str] | None:
+    """The account and a new session's cookie; None for a wrong name or password.
+
+    Raises Resting for an account that was tried too often.
+    """
+    query = select(AccountRow).where(AccountRow.name == name).with_for_update()
+    account = writer.execute(query).scalar_one_or_none()
+    if account is None:
+        _matches(_NOBODY, password)
+        return None
+    if account.locked_until is not None and account.locked_until > now:
+        raise Resting(int((account.locked_until - now).total_seconds()) + 1)
+    if not _matches(account.password_hash, password) or account.disabled:
+        account.failures += 1
+        if account.failures >= TRIES:
+            account.failures, account.locked_until = 0, now + REST
+        writer.add(account)
+        return None
+    account.failures, account.locked_until = 0, None
+    writer.add(account)
+    return account, _open(writer, account, now)
+
+
+def _open(writer: Writer, account: AccountRow, now: datetime) -> str:
+    writer.execute(text("DELETE FROM session WHERE created_at < :old"), {"old": now - SHIFT})
+    cookie = secrets.token_urlsafe(32)
+    writer.add(
+        SessionRow(
+            key=_key(cookie),
+            account=account.name,
+            csrf=secrets.token_urlsafe(24),
+            created_at=now,
+            seen_at=now,
+        )
+    )
+    return cookie
+
+
+def visitor_of(writer: Writer, cookie: str, now: datetime, *, active: bool) -> Visitor | None:
+    """Who a cookie stands for, None where its session is over; `active` prolongs it."""
+    query = (
+        select(SessionRow, AccountRow)
+        .join(AccountRow, col(AccountRow.name) == col(SessionRow.account))
+        .where(
+            col(SessionRow.key) == _key(cookie),
+            col(SessionRow.seen_at) > now - IDLE,
+            col(SessionRow.created_at) > now - SHIFT,
+            col(AccountRow.disabled).is_(False),
+        )
+    )
+    found = writer.execute(query).one_or_none()
+    if found is None:
+        return None
+    session, account = found
+    if active and now - session.seen_at > SEEN_EVERY:
+        session.seen_at = now
+        writer.add(session)
+    return Visitor(
+        account.name,
+        Role(account.role),
+        account.unit,
+        account.must_change,
+        session.csrf,
+        session.key,
+    )
+
+
+def sign_out(writer: Writer, key: str) -> None:
+    """End a session."""
+    writer.execute(text("DELETE FROM session WHERE key = :key"), {"key": key})
+
+
+def change_password(writer: Writer, name: str, key: str, old: str, new: str, now: datetime) -> None:
+    """Another password; every other session of the account ends. Raises AccountError."""
+    query = select(AccountRow).where(AccountRow.name == name).with_for_update()
+    account = writer.execute(query).scalar_one()
+    if not _matches(account.password_hash, old):
+        raise AccountError("原密码不对")
+    if hmac.compare_digest(old.encode(), new.encode()):
+        raise AccountError("新密码不能与原密码相同")
+    _check(new)
+    account.password_hash, account.must_change = HASHER.hash(new), False
+    writer.add(account)
+    others = "DELETE FROM session WHERE account = :name AND key <> :key"
+    writer.execute(text(others), {"name": name, "key": key})
+
+
+def reset_password(writer: Writer, name: str, password: str) -> None:
+    """A first password again; every session of the account ends. Raises AccountError."""
+    account = writer.get(AccountRow, name)
+    if account is None:
+        raise AccountError(f"没有账号“{name}”")
+    _check(password)
+    account.password_hash, account.must_change = HASHER.hash(password), True
+    account.failures, account.locked_until = 0, None
+    writer.add(account)
+    writer.execute(text("DELETE FROM session WHERE account = :name"), {"name": name})
+
+
+def disable(writer: Writer, name: str) -> None:
+    """Let an account sign in no more. Raises AccountError."""
+    account = writer.get(AccountRow, name)
+    if account is None:
+        raise AccountError(f"没有账号“{name}”")
+    account.disabled = True
+    writer.add(account)
+    writer.execute(text("DELETE FROM session WHERE account = :name"), {"name": name})
+
+
+def every_account(reader: Reader) -> list[AccountRow]:
+    """All accounts by name."""
+    return list(reader.execute(select(AccountRow).order_by(col(AccountRow.name))).scalars())
+
+
+def _matches(hashed: str, password: str) -> bool:
+    try:
+        return HASHER.verify(hashed, password)
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _key(cookie: str) -> str:
+    return hashlib.sha256(cookie.encode()).hexdigest()

@@ -1,0 +1,230 @@
+"""The operator's pages: a call is taken, looked up, followed, answered and called back."""
+
+import re
+import secrets
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Final
+
+from fastapi import APIRouter, Response
+
+from services.desk.accounts import Visitor
+from services.desk.remote import GLANCE_SECONDS, Json, Refused, Services
+from services.desk.visit import Given, Operator, Pages, Posted, page, said, see
+from shared.events import Kind
+
+KINDS: Final = {
+    Kind.HELP: "求助",
+    Kind.CONSULT: "咨询",
+    Kind.COMPLAINT: "投诉",
+    Kind.REPORT: "举报",
+    Kind.SUGGESTION: "建议",
+    Kind.PRAISE: "表扬",
+}
+ENDINGS: Final = {
+    "withdrawn": "来电人撤回",
+    "solved": "已经解决",
+    "duplicate": "重复（写明原工单）",
+    "invalid": "无效（写明理由）",
+    "unreached": "多次联系不上",
+}
+SATISFACTION: Final = {
+    "satisfied": "满意",
+    "basically": "基本满意",
+    "dissatisfied": "不满意",
+    "unreached": "未接通",
+}
+FORM_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,40}")
+NUMBER_SAID: Final = re.compile(r"[A-Z]{1,8}\d{8}-\d{6,}", re.IGNORECASE)
+PEOPLE: Final = ThreadPoolExecutor(8, "preview")
+
+router = APIRouter()
+
+
+@router.get("/register")
+def fresh(visitor: Operator) -> Response:
+    """A new form, with an id in its address: what is typed there survives a reload."""
+    return see(f"/register/{secrets.token_urlsafe(16)}")
+
+
+@router.get("/register/{form_id}")
+def form(form_id: str, visitor: Operator, desk: Pages) -> Response:
+    """The form for a call."""
+    if not FORM_ID.fullmatch(form_id):
+        return see("/register")
+    return page(desk, visitor, "register.html", form_id=form_id, kinds=KINDS)
+
+
+@router.post("/register/{form_id}")
+def take(form_id: str, given: Posted, visitor: Operator, desk: Pages) -> Response:
+    """Take the ticket: the form's id makes sure that it is taken once.
+
+    With `answer` it is a consult that the operator has answered, and it ends with that.
+    """
+    try:
+        taken = desk.services.post("intake", "/tickets", visitor, _ticket(given), key=form_id)
+        number = taken["number"]
+        if answer := said(given, "answer"):
+            body = {"answer": answer}
+            key = f"{form_id}-answer"
+            desk.services.post("intake", f"/tickets/{number}/answer", visitor, body, key=key)
+    except Refused as refused:
+        return page(
+            desk,
+            visitor,
+            "register.html",
+            refused.status,
+            form_id=form_id,
+            kinds=KINDS,
+            error=refused.detail,
+            given=given,
+        )
+    return see(f"/tickets/{number}?taken=1")
+
+
+def _ticket(given: Given) -> Json:
+    caller = {
+        "name": said(given, "name") or None,
+        "phone": said(given, "phone") or None,
+        "confidential": bool(said(given, "confidential")),
+    }
+    ticket: Json = {"text": said(given, "text"), "kind": said(given, "kind") or "help"}
+    ticket |= {"address": said(given, "address") or None, "caller": caller}
+    if accused := said(given, "accused_unit"):
+        ticket["accused_unit"] = accused
+    if moment := said(given, "occurred_at"):
+        ticket["occurred_at"] = f"{moment}:00+08:00" if len(moment) == 16 else moment
+    return ticket
+
+
+@router.post("/preview")
+def preview(given: Posted, visitor: Operator, desk: Pages) -> Response:
+    """What the system would do with what has been typed so far: a part of the page.
+
+    Each service has its own time; what does not answer is said, the rest is shown.
+    """
+    text, address = said(given, "text")[:4000], said(given, "address")[:200]
+    if not text:
+        return page(desk, visitor, "_preview.html", judged=None, routed=None, alike=[], failed=[])
+    alike = PEOPLE.submit(_alike, desk.services, visitor, text, address)
+    failed: list[str] = []
+    judged = routed = None
+    try:
+        judged = desk.services.post(
+            "classifier", "/classify", visitor, {"text": text}, seconds=GLANCE_SECONDS
+        )
+    except Refused:
+        failed.append("判断服务没有应答，请照常登记；提交后会自动分类。")
+    if judged is not None:
+        asked = {
+            "text": text,
+            "address": address or None,
+            "leaf": judged["leaf"],
+            "priority": judged["priority"],
+            "abstained": judged["abstained"],
+            "danger": judged["danger"],
+            "accused_unit": said(given, "accused_unit") or None,
+        }
+        try:
+            routed = desk.services.post("router", "/route", visitor, asked, seconds=GLANCE_SECONDS)
+        except Refused:
+            failed.append("主办单位暂时查不到，其余照常。")
+    return page(
+        desk,
+        visitor,
+        "_preview.html",
+        judged=judged,
+        routed=routed,
+        alike=alike.result(),
+        failed=failed,
+    )
+
+
+def _alike(services: Services, visitor: Visitor, text: str, address: str) -> list[Json]:
+    """Tickets that what was typed may belong to: those it quotes, and others at its place."""
+    quoted = NUMBER_SAID.search(text)
+    words = quoted.group().upper() if quoted else address
+    if len(words) < 3:
+        return []
+    try:
+        found: list[Json] = services.get("intake", "/tickets", visitor, q=words, limit=5)["items"]
+    except Refused:
+        return []
+    return found
+
+
+@router.get("/tickets")
+def search(
+    visitor: Operator, desk: Pages, q: str = "", status: str = "", cursor: str = ""
+) -> Response:
+    """Find a ticket by its number or words, the newest first."""
+    try:
+        found = desk.services.get(
+            "intake", "/tickets", visitor, q=q[:100], status=status, cursor=cursor, limit=20
+        )
+    except Refused as refused:
+        found = {"items": [], "next": None}
+        return page(
+            desk, visitor, "tickets.html", refused.status, found=found, q=q, wanted=status,
+            error=refused.detail,
+        )  # fmt: skip
+    return page(desk, visitor, "tickets.html", found=found, q=q, wanted=status)
+
+
+@router.get("/tickets/{number}")
+def ticket(number: str, visitor: Operator, desk: Pages, taken: str = "") -> Response:
+    """A ticket with its way so far; `taken` says that it has just come in."""
+    return _ticket_page(desk, visitor, number, taken=taken)
+
+
+def _ticket_page(
+    desk: Pages, visitor: Visitor, number: str, status: int = 200, **shown: Any
+) -> Response:
+    found = desk.services.get("intake", f"/tickets/{number}", visitor)
+    shown = {"taken": "", "caller": None, **shown}
+    return page(
+        desk, visitor, "ticket.html", status, ticket=found, endings=ENDINGS,
+        satisfaction=SATISFACTION, **shown,
+    )  # fmt: skip
+
+
+@router.post("/tickets/{number}/caller")
+def caller(number: str, given: Posted, visitor: Operator, desk: Pages) -> Response:
+    """The caller's contact; reading it is recorded by intake."""
+    try:
+        shown = desk.services.get("intake", f"/tickets/{number}/caller", visitor)
+    except Refused as refused:
+        return _ticket_page(desk, visitor, number, refused.status, error=refused.detail)
+    return _ticket_page(desk, visitor, number, caller=shown)
+
+
+BODIES: Final[Mapping[str, Callable[[Given], Json]]] = {
+    "amendments": lambda given: {
+        name: said(given, name) for name in ("text", "address") if said(given, name)
+    },
+    "urges": lambda given: {"note": said(given, "note")},
+    "answer": lambda given: {"answer": said(given, "answer")},
+    "close": lambda given: {"reason": said(given, "reason"), "note": said(given, "note")},
+    "callbacks": lambda given: {
+        "solved": said(given, "solved") == "yes",
+        "satisfaction": said(given, "satisfaction"),
+        "comment": said(given, "comment"),
+    },
+}
+"""What each form on a ticket says to intake."""
+
+
+@router.post("/tickets/{number}/{act}")
+def follow(number: str, act: str, given: Posted, visitor: Operator, desk: Pages) -> Response:
+    """A word of the caller, or what the operator tells them."""
+    if act not in BODIES:
+        raise Refused(404, "没有这样的操作。")
+    body = BODIES[act](given)
+    key = said(given, "form_id") or None
+    try:
+        desk.services.post("intake", f"/tickets/{number}/{act}", visitor, body, key=key)
+    except Refused as refused:
+        return _ticket_page(
+            desk, visitor, number, refused.status, error=refused.detail, given=given
+        )
+    return see(f"/tickets/{number}")

@@ -1,0 +1,228 @@
+// What the pages do beyond plain forms: drafts, preview, clocks, keys, news. Nothing is decided here.
+
+const page = document.documentElement;
+const user = document.body.dataset.user;
+const skew = Date.parse(page.dataset.now) - Date.now();
+const now = () => Date.now() + skew;
+
+// Input methods: a key that composes a character is no command.
+let composing = false;
+let composedAt = 0;
+document.addEventListener("compositionstart", () => { composing = true; });
+document.addEventListener("compositionend", () => { composing = false; composedAt = Date.now(); });
+const typing = (event) => composing || event.isComposing || event.keyCode === 229 || Date.now() - composedAt < 100;
+
+// Clocks: counted from the instant they are due, by the server's time.
+function span(milliseconds) {
+  const minutes = Math.floor(Math.abs(milliseconds) / 60000);
+  const days = Math.floor(minutes / 1440);
+  const hours = Math.floor(minutes / 60) % 24;
+  if (days) return hours ? `${days} 天 ${hours} 小时` : `${days} 天`;
+  if (hours) return `${hours} 小时 ${minutes % 60} 分`;
+  return minutes ? `${minutes} 分` : "不足 1 分";
+}
+function tick() {
+  for (const clock of document.querySelectorAll("[data-due]")) {
+    const rest = Date.parse(clock.dataset.due) - now();
+    const text = rest > 0 ? `还剩 ${span(rest)}` : `! 超时 ${span(rest)}`;
+    const shown = clock.querySelector(".left");
+    if (shown.textContent !== text) shown.textContent = text;
+    clock.classList.toggle("over", rest <= 0);
+    if (rest <= 0) clock.classList.remove("ok", "soon");
+    else if (clock.dataset.soon && now() >= Date.parse(clock.dataset.soon)) { clock.classList.remove("ok"); clock.classList.add("soon"); }
+  }
+}
+setInterval(tick, 10000);
+
+// Drafts: a copy of what is typed in this tab, until it is taken. Desks are shared, so nothing lasts longer.
+const drafts = [...document.querySelectorAll("form[data-draft]")];
+const place = (form) => `draft ${user} ${form.dataset.draft}`;
+const kept = (field) => field.name && field.type !== "hidden" && field.type !== "password";
+function save(form) {
+  const values = {};
+  for (const field of form.elements) {
+    if (!kept(field)) continue;
+    if (field.type === "checkbox" || field.type === "radio") { if (field.checked) values[field.name] = field.value; }
+    else if (field.value) values[field.name] = field.value;
+  }
+  if (Object.keys(values).length) sessionStorage.setItem(place(form), JSON.stringify(values));
+  const saved = document.getElementById("saved");
+  if (saved && form.id === "call") saved.textContent = `草稿已存 ${new Date(now()).toLocaleTimeString("zh-CN", { hour: "2-digit", minute: "2-digit", timeZone: "Asia/Shanghai" })}`;
+}
+function restore(form) {
+  const values = JSON.parse(sessionStorage.getItem(place(form)) || "{}");
+  for (const field of form.elements) {
+    if (!kept(field) || !(field.name in values)) continue;
+    if (field.type === "checkbox" || field.type === "radio") field.checked = field.value === values[field.name];
+    else if (!field.value) field.value = values[field.name];
+  }
+}
+// A draft goes when its form was taken: not where an error, a refusal or the sign-in came instead.
+const sent = sessionStorage.getItem("sent");
+if (sent && !document.querySelector(".error, section.narrow")) sessionStorage.removeItem(sent);
+sessionStorage.removeItem("sent");
+for (const form of drafts) {
+  restore(form);
+  form.addEventListener("input", () => save(form));
+}
+for (const button of document.querySelectorAll("form[action='/logout'] button")) button.addEventListener("click", () => sessionStorage.clear());
+
+// Forms are sent once; what cannot be taken back is asked first.
+for (const form of document.querySelectorAll("form[method=post]")) {
+  form.addEventListener("submit", (event) => {
+    const button = event.submitter;
+    if (form.dataset.sent) { event.preventDefault(); return; }
+    const question = form.dataset.confirm || form.dataset.confirmChosen;
+    if (question && !window.confirm(question)) { event.preventDefault(); return; }
+    form.dataset.sent = "yes";
+    if (form.dataset.draft) sessionStorage.setItem("sent", place(form));
+    if (button) { button.setAttribute("aria-disabled", "true"); button.dataset.label = button.textContent; button.textContent = "提交中…"; }
+  });
+}
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  for (const button of document.querySelectorAll("button[aria-disabled]")) { button.removeAttribute("aria-disabled"); button.textContent = button.dataset.label; }
+});
+
+// The preview beside the call: asked a moment after the last key, late answers are dropped.
+const call = document.querySelector("form[data-preview]");
+if (call) {
+  const shown = document.getElementById("preview");
+  const count = document.getElementById("count");
+  let timer = 0;
+  let asked = null;
+  let danger = "";
+  async function look() {
+    asked?.abort();
+    const mine = asked = new AbortController();
+    const form = new URLSearchParams(new FormData(call));
+    try {
+      const answer = await fetch(call.dataset.preview, { method: "POST", body: form, signal: mine.signal, headers: { "X-Part": "preview" } });
+      const text = await answer.text();
+      if (mine !== asked) return;
+      if (answer.ok) {
+        shown.innerHTML = text;
+        const found = shown.querySelector("[data-danger]");
+        const told = found ? found.dataset.danger : "";
+        if (told && told !== danger) found.setAttribute("role", "alert");
+        danger = told;
+      } else if (answer.status === 401) shown.textContent = text;
+    } catch (error) {
+      if (error.name !== "AbortError") shown.insertAdjacentHTML("afterbegin", '<p class="note" role="status">连不上服务器，内容已存在本页。恢复后自动再试，请勿关闭。</p>');
+    }
+  }
+  const soon = () => {
+    count.textContent = `已写 ${call.elements.text.value.length.toLocaleString("zh-CN")} 字`;
+    clearTimeout(timer);
+    timer = setTimeout(() => { if (composing) soon(); else look(); }, 600);
+  };
+  call.addEventListener("input", soon);
+  if (call.elements.text.value) soon();
+  const phone = call.elements.phone;
+  phone.addEventListener("blur", () => { phone.value = phone.value.replace(/[\s-]/g, "").replace(/^\+?86(?=1\d{10}$)/, ""); });
+}
+
+// Keys: few, and never while something is written or composed.
+const rows = [...document.querySelectorAll("tr[data-open]")];
+let at = -1;
+document.addEventListener("keydown", (event) => {
+  if (typing(event)) return;
+  if (event.ctrlKey && event.key === "Enter") {
+    const form = document.activeElement?.closest("form") || call;
+    if (form) { event.preventDefault(); form.requestSubmit(); }
+    return;
+  }
+  if (event.key === "F9") { event.preventDefault(); location.assign("/register"); return; }
+  if (call && event.key === "F2") { event.preventDefault(); call.elements.text.focus(); return; }
+  if (call && event.key === "F4") { event.preventDefault(); call.elements.address.focus(); return; }
+  if (event.target.closest?.("input, textarea, select, button") || event.ctrlKey || event.altKey || event.metaKey) return;
+  if (rows.length && (event.code === "KeyJ" || event.code === "KeyK")) {
+    rows[at]?.classList.remove("at");
+    at = Math.min(rows.length - 1, Math.max(0, at + (event.code === "KeyJ" ? 1 : -1)));
+    rows[at].classList.add("at");
+    rows[at].querySelector("a")?.focus();
+  } else if (rows[at] && event.code === "KeyX") {
+    const box = rows[at].querySelector("input[type=checkbox]");
+    if (box) box.checked = !box.checked;
+  } else {
+    const keyed = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    if (keyed) { event.preventDefault(); keyed.focus(); keyed.click(); }
+  }
+});
+
+// News of the queue: told as text first, as sound where the browser lets it.
+if (document.body.dataset.stream) {
+  const strip = document.getElementById("strip");
+  const line = document.getElementById("news");
+  const link = document.getElementById("link");
+  const sound = document.getElementById("sound");
+  const fresh = new Set();
+  const urgent = new Map();
+  let audio = null;
+  let heard = Date.now();
+  let source = null;
+  let pause = 1000;
+  let cursor = "";
+  let ringing = 0;
+  sound.hidden = false;
+  sound.addEventListener("click", () => { audio = audio || new AudioContext(); audio.resume(); beep(); sound.textContent = "提醒声：开"; });
+  function beep() {
+    if (!audio) return;
+    const tone = audio.createOscillator();
+    const volume = audio.createGain();
+    tone.frequency.value = 880;
+    volume.gain.setValueAtTime(0.2, audio.currentTime);
+    volume.gain.setValueAtTime(0, audio.currentTime + 0.4);
+    tone.connect(volume).connect(audio.destination);
+    tone.start();
+    tone.stop(audio.currentTime + 0.4);
+  }
+  function show() {
+    if (line && fresh.size) {
+      line.querySelector("span").textContent = `新到 ${fresh.size} 件`;
+      line.querySelector("a").hidden = false;
+    }
+    strip.replaceChildren();
+    for (const [number, news] of urgent) {
+      const open = document.createElement("a");
+      open.href = news.whistle ? `/whistles/${news.whistle}` : `/cases/${number}`;
+      open.textContent = `${news.whistle ? "哨单" : "紧急"} ${news.whistle || number}［打开］ `;
+      strip.append(open);
+    }
+    document.title = document.title.replace(/^\(紧急 \d+\) /, "");
+    if (urgent.size) document.title = `(紧急 ${urgent.size}) ${document.title}`;
+    if (urgent.size && !ringing) { beep(); ringing = setInterval(beep, 20000); }
+    if (!urgent.size && ringing) { clearInterval(ringing); ringing = 0; }
+  }
+  function listen() {
+    source?.close();
+    source = new EventSource(document.body.dataset.stream + (cursor ? `?after=${encodeURIComponent(cursor)}` : ""));
+    const first = !cursor;
+    const since = now();
+    source.addEventListener("open", () => { heard = Date.now(); pause = 1000; link.textContent = "连接正常"; });
+    source.addEventListener("beat", () => { heard = Date.now(); });
+    source.addEventListener("over", () => { source.close(); link.textContent = "登录已过期，不再接收提醒"; beep(); });
+    source.addEventListener("reset", () => { cursor = ""; source.close(); link.textContent = "队列已重建，请刷新"; });
+    source.addEventListener("news", (event) => {
+      heard = Date.now();
+      cursor = event.lastEventId || cursor;
+      const news = JSON.parse(event.data);
+      const key = news.whistle || news.number;
+      const old = first && now() - since < 3000;
+      const alarming = news.open && (news.whistle || news.priority === "P0" || news.priority === "P1");
+      if (!old && news.open) fresh.add(key);
+      if (alarming && !old) urgent.set(key, news);
+      if (!news.open || ["accepted", "acknowledged"].includes(news.fact)) urgent.delete(key);
+      show();
+    });
+    source.addEventListener("error", () => {
+      source.close();
+      link.textContent = "已断开，列表可能不是最新，正在重连";
+      setTimeout(listen, pause);
+      pause = Math.min(30000, pause * 2);
+    });
+  }
+  setInterval(() => { if (Date.now() - heard > 45000) { heard = Date.now(); link.textContent = "已断开，正在重连"; listen(); } }, 5000);
+  if (window.EventSource) listen();
+}
+document.querySelector(".error")?.focus();

@@ -1,0 +1,35 @@
+"""The desk's tables; their definition is in `migrations/`."""
+
+from datetime import datetime
+
+from sqlmodel import Field, SQLModel
+
+from shared.database import instant
+
+
+class AccountRow(SQLModel, table=True):
+    """Somebody who may sign in; `failures` counts wrong passwords since the last right one."""
+
+    __tablename__ = "account"
+
+    name: str = Field(primary_key=True)
+    role: str
+    unit: str | None
+    password_hash: str
+    must_change: bool
+    disabled: bool = False
+    failures: int = 0
+    locked_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    created_at: datetime = Field(sa_column=instant())
+
+
+class SessionRow(SQLModel, table=True):
+    """A browser that is signed in; `key` is the hash of what its cookie holds."""
+
+    __tablename__ = "session"
+
+    key: str = Field(primary_key=True)
+    account: str
+    csrf: str
+    created_at: datetime = Field(sa_column=instant())
+    seen_at: datetime = Field(sa_column=instant())

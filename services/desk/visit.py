@@ -1,0 +1,234 @@
+"""A request to a page: who makes it, what they may see, and what a form has brought.
+
+Authorisation comes before anything else, the form's body after it. A form is taken only with
+the token that its page was given (CSRF), and only from a browser that is signed in.
+"""
+
+import hmac
+import secrets
+import time
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any, Final
+from urllib.parse import quote
+
+from fastapi import Depends, Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from starlette.concurrency import run_in_threadpool
+
+from services.desk import words
+from services.desk.accounts import Visitor, visitor_of
+from services.desk.remote import Refused, Services
+from shared.database import Database
+from shared.roles import Role
+
+COOKIE: Final = "hotline"
+MAX_FORM: Final = 200_000
+HERE: Final = Path(__file__).parent
+SECURITY: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self';"
+        " connect-src 'self'; form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+"""Nothing inline, nothing foreign, nothing kept by a browser others use too."""
+HOME: Final = {
+    Role.OPERATOR: "/register",
+    Role.UNIT: "/queue",
+    Role.DISPATCHER: "/queue",
+    Role.SUPERVISOR: "/oversight",
+}
+
+
+class SignedOut(Exception):
+    """Nobody is signed in: the page to sign in is shown instead."""
+
+
+class Denied(Exception):
+    """The visitor's role has no such page."""
+
+
+@dataclass
+class Limiter:
+    """How often sign-ins from one address may fail: so many times a minute, in this process.
+
+    Right ones do not count: a whole office signs in at once from one address.
+    """
+
+    a_minute: int
+    _failed: OrderedDict[str, list[float]] = field(default_factory=OrderedDict)
+
+    def failed(self, address: str) -> None:
+        """Count a failure."""
+        self._failed[address] = [*self._recent(address), time.monotonic()]
+        self._failed.move_to_end(address)
+        while len(self._failed) > 10_000:
+            self._failed.popitem(last=False)
+
+    def too_often(self, address: str) -> bool:
+        """Whether so many have failed that the next one is not tried."""
+        return len(self._recent(address)) >= self.a_minute
+
+    def _recent(self, address: str) -> list[float]:
+        now = time.monotonic()
+        return [at for at in self._failed.get(address, []) if now - at < 60]
+
+
+@dataclass(frozen=True)
+class Desk:
+    """The parts that the pages work with; `secure` says whether cookies need HTTPS."""
+
+    database: Database
+    services: Services
+    limiter: Limiter
+    secure: bool
+    templates: Environment
+
+
+def environment() -> Environment:
+    """The templates, with how things are said."""
+    made = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    made.filters["when"] = words.when
+    made.filters["happened"] = words.happened
+    made.filters["who"] = words.who
+    made.globals.update(
+        PRIORITIES=words.PRIORITIES,
+        CERTAINTIES=words.CERTAINTIES,
+        CLOCKS=words.CLOCKS,
+        STATES=words.STATES,
+        WHISTLE_STATES=words.WHISTLE_STATES,
+        WHISTLE_KINDS=words.WHISTLE_KINDS,
+        DISPOSITIONS=words.DISPOSITIONS,
+        DUTIES=words.DUTIES,
+        FLAGS=words.FLAGS,
+        fresh_id=lambda: secrets.token_urlsafe(16),
+        left=words.left,
+        pressing=words.pressing,
+    )
+    return made
+
+
+async def _desk(request: Request) -> Desk:
+    desk: Desk = request.app.state.parts
+    return desk
+
+
+Pages = Annotated[Desk, Depends(_desk)]
+
+
+async def _signed(request: Request, desk: Pages) -> Visitor:
+    """Who is signed in; a first password has to be changed before anything else."""
+    cookie = request.cookies.get(COOKIE, "")
+    active = request.url.path != "/events"
+
+    def read() -> Visitor | None:
+        with desk.database.writing() as writer:
+            return visitor_of(writer, cookie, datetime.now(UTC), active=active)
+
+    visitor = await run_in_threadpool(read) if cookie else None
+    if visitor is None:
+        raise SignedOut
+    return visitor
+
+
+Signed = Annotated[Visitor, Depends(_signed)]
+
+
+class MustChange(Exception):
+    """The first password is still in use."""
+
+
+def only(*roles: Role) -> Callable[[Visitor], Awaitable[Visitor]]:
+    """Somebody of these roles, with a password of their own."""
+
+    async def check(visitor: Signed) -> Visitor:
+        if visitor.must_change:
+            raise MustChange
+        if visitor.role not in roles:
+            raise Denied
+        return visitor
+
+    return check
+
+
+Operator = Annotated[Visitor, Depends(only(Role.OPERATOR))]
+Worker = Annotated[Visitor, Depends(only(Role.UNIT, Role.DISPATCHER))]
+Centre = Annotated[Visitor, Depends(only(Role.DISPATCHER))]
+Overseer = Annotated[Visitor, Depends(only(Role.SUPERVISOR))]
+Handler = Annotated[Visitor, Depends(only(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR))]
+Anyone = Annotated[Visitor, Depends(only(*HOME))]
+
+Given = Mapping[str, list[str]]
+
+
+async def read_form(request: Request) -> Given:
+    """What a form has sent, every value of every field. Raises Refused for too much of it."""
+    length = request.headers.get("content-length", "")
+    if not length.isdigit() or int(length) > MAX_FORM:
+        raise Refused(413, "写得太多了，请分几次提交。")
+    form = await request.form(max_files=0, max_fields=200)
+    return {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form}
+
+
+async def _posted(request: Request, visitor: Signed) -> Given:
+    given = await read_form(request)
+    if not hmac.compare_digest(said(given, "csrf").encode(), visitor.csrf.encode()):
+        raise Refused(403, "这一页已经过期，请刷新后再提交。")
+    return given
+
+
+Posted = Annotated[Given, Depends(_posted)]
+
+
+def said(given: Given, name: str) -> str:
+    """The first value of a field, without blanks around it; empty where there is none."""
+    return next(iter(given.get(name, [])), "").strip()
+
+
+def page(
+    desk: Desk, visitor: Visitor | None, template: str, status: int = 200, **shown: Any
+) -> HTMLResponse:
+    """A whole page, or with a template whose name begins with `_` a part of one."""
+    now = datetime.now(UTC)
+    names = desk.services.names(visitor) if visitor and not visitor.must_change else None
+    text = desk.templates.get_template(template).render(
+        visitor=visitor,
+        names=names,
+        now=now,
+        role=str(visitor.role) if visitor else "",
+        **{"error": None, "given": {}, **shown},
+    )
+    return HTMLResponse(text, status)
+
+
+def see(path: str) -> RedirectResponse:
+    """Go and look there: the answer to a form that was taken."""
+    return RedirectResponse(path, 303)
+
+
+def refused_page(desk: Desk, visitor: Visitor | None, refused: Refused) -> Response:
+    """The page for what was refused and belongs to no form."""
+    sentence = refused.detail
+    if refused.status in (403, 404):
+        sentence = "没有这张工单，或您不能查看。" if refused.status == 404 else refused.detail
+    return page(desk, visitor, "refused.html", refused.status, sentence=sentence)
+
+
+def to_sign_in(request: Request) -> RedirectResponse:
+    """The page to sign in, and back here afterwards."""
+    path = request.url.path if request.method == "GET" else request.headers.get("referer", "/")
+    path = "/" + path.split("/", 3)[-1] if "://" in path else path
+    return see(f"/login?next={quote(path, safe='/')}&over=1")

@@ -1,0 +1,93 @@
+"""The pages over a whole stack, and a browser to open them with."""
+
+import os
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import pytest
+from playwright.sync_api import Browser, Page, sync_playwright
+
+from deploy.stack import Process, Stack, settings_for
+from services.desk.accounts import add_account
+from shared.database import Database, migrate
+from shared.postgres import database_url
+from shared.roles import Role
+from tests.conftest import public_home
+
+PASSWORD = "correct horse"
+PEOPLE = (
+    ("李芳", Role.OPERATOR, None),
+    ("王丽", Role.UNIT, "wangdingdi"),
+    ("赵强", Role.UNIT, "urban-management"),
+    ("孙涛", Role.UNIT, "urban-management"),
+    ("周敏", Role.DISPATCHER, None),
+    ("吴刚", Role.SUPERVISOR, None),
+)
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+@dataclass
+class Office:
+    """A stack with its pages, and everybody's browser windows."""
+
+    stack: Stack
+    address: str
+    browser: Browser
+
+    def sign_in(self, name: str, width: int = 1280, height: int = 720) -> Page:
+        """A new window in which somebody is signed in."""
+        window = self.browser.new_context(
+            viewport={"width": width, "height": height},
+            locale="zh-CN",
+            timezone_id="Asia/Shanghai",
+            base_url=self.address,
+        ).new_page()
+        window.on("dialog", lambda dialog: dialog.accept())
+        window.goto("/")
+        window.fill("#name", name)
+        window.fill("#password", PASSWORD)
+        window.click("main button")
+        window.wait_for_url(lambda url: "/login" not in url)
+        return window
+
+    def taken(self, operator: Page, text: str, **fields: str) -> str:
+        """The number of a ticket that an operator takes by keyboard."""
+        operator.goto("/register")
+        operator.keyboard.type(text)
+        for name, value in fields.items():
+            operator.fill(f"[name={name}]", value)
+        operator.keyboard.press("Control+Enter")
+        return operator.inner_text(".number")
+
+
+@pytest.fixture(scope="module")
+def office() -> Iterator[Office]:
+    """The stack, the pages and the browser of one file's tests."""
+    if CHROMIUM is None:
+        if os.environ.get("HOTLINE_REQUIRE_KAFKA"):
+            pytest.fail("Chromium is required here")
+        pytest.skip("no Chromium: the pages are not opened")
+    with public_home() as home:
+        settings = settings_for(home)
+        with Stack(settings) as stack:
+            migrate(settings, "desk")
+            database = Database(database_url(settings, "desk"))
+            with database.writing() as writer:
+                for name, role, unit in PEOPLE:
+                    now = datetime.now(UTC)
+                    add_account(writer, name, role, unit, PASSWORD, now, must_change=False)
+            database.close()
+            desk = Process(settings, "desk", "api")
+            desk.start()
+            try:
+                desk.wait_ready()
+                with sync_playwright() as playwright:
+                    browser = playwright.chromium.launch(
+                        executable_path=CHROMIUM, args=["--no-sandbox"]
+                    )
+                    yield Office(stack, stack.address("desk"), browser)
+                    browser.close()
+            finally:
+                desk.stop()
