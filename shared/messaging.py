@@ -5,12 +5,14 @@ to the inbox in the transaction of its effects. All three tables stand in each s
 own database.
 """
 
-from collections.abc import Iterable, Sequence
+import contextlib
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 from uuid import UUID, uuid4
 
-from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Text, text, update
+from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Text, func, or_, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
 from sqlmodel import Field, SQLModel, col, select
 
@@ -47,7 +49,11 @@ class OutboxRow(SQLModel, table=True):
 
 
 class DeadLetterRow(SQLModel, table=True):
-    """A message that a consumer could not handle, or one of the same key behind it."""
+    """A message that a consumer could not handle, or one of the same key behind it.
+
+    `replayed_at` is when it stopped waiting: handled after all, or thrown away by
+    `discarded_by` for the `discard_reason`.
+    """
 
     __tablename__ = "dead_letter"
 
@@ -65,6 +71,18 @@ class DeadLetterRow(SQLModel, table=True):
     attempts: int
     parked_at: datetime = Field(sa_column=Column(DateTime(timezone=True), nullable=False))
     replayed_at: datetime | None = Field(default=None, sa_column=Column(DateTime(timezone=True)))
+    discarded_by: str | None = None
+    discard_reason: str | None = None
+
+    @property
+    def name(self) -> str:
+        """What a person calls it by: its event's id, or its number where it has none."""
+        return self.event_id or f"#{self.id}"
+
+    @property
+    def names(self) -> frozenset[str]:
+        """Everything it answers to: its event's id, and `#` and its number."""
+        return frozenset({self.name, f"#{self.id}"})
 
     def received(self) -> Received:
         """The record as it came from the bus."""
@@ -198,6 +216,20 @@ def waiting(reader: Reader, consumer: str | None = None) -> Sequence[DeadLetterR
     return reader.execute(query.order_by(col(DeadLetterRow.id))).scalars().all()
 
 
+def letters_named(reader: Reader, names: Collection[str]) -> Sequence[DeadLetterRow]:
+    """Every letter that one of these names means (see `DeadLetterRow.names`), waiting or not."""
+    number = func.concat("#", col(DeadLetterRow.id))
+    named = or_(col(DeadLetterRow.event_id).in_(names), number.in_(names))
+    query = select(DeadLetterRow).where(named).order_by(col(DeadLetterRow.id))
+    return reader.execute(query).scalars().all()
+
+
+def discarded(reader: Reader) -> Sequence[DeadLetterRow]:
+    """The messages that people have thrown away, oldest first."""
+    query = select(DeadLetterRow).where(col(DeadLetterRow.discarded_by).is_not(None))
+    return reader.execute(query.order_by(col(DeadLetterRow.replayed_at))).scalars().all()
+
+
 def next_waiting(writer: Writer, consumer: str, key: str) -> DeadLetterRow | None:
     """The oldest parked message of a key, held against other replays by its row's lock."""
     query = (
@@ -221,6 +253,19 @@ def mark_replayed(writer: Writer, letter: DeadLetterRow, now: datetime) -> None:
     )
 
 
+def discard(writer: Writer, letter: DeadLetterRow, by: str, reason: str, now: datetime) -> bool:
+    """Throw a parked message away, so that it stays without effect; False if it waits no more."""
+    held = update(DeadLetterRow).where(
+        col(DeadLetterRow.id) == letter.id, col(DeadLetterRow.replayed_at).is_(None)
+    )
+    told = held.values(replayed_at=now, discarded_by=by, discard_reason=reason)
+    if writer.execute(told.returning(col(DeadLetterRow.id))).first() is None:
+        return False
+    with contextlib.suppress(ValueError):
+        admit(writer, letter.consumer, [UUID(letter.event_id)])
+    return True
+
+
 def mark_failed(writer: Writer, letter_id: int, error: str) -> None:
     """Say that a parked message could not be handled this time either, and why."""
     writer.execute(
@@ -235,12 +280,23 @@ def prune_inbox(writer: Writer, before: datetime) -> None:
     writer.execute(text("DELETE FROM inbox WHERE handled_at < :before"), {"before": before})
 
 
-def backlog(reader: Reader) -> tuple[int, float, int]:
-    """Events waiting in the outbox, the age of the oldest in seconds, and parked messages."""
+@dataclass(frozen=True, slots=True)
+class Backlog:
+    """What waits in a service: events for the bus, parked messages; ages of the oldest, seconds."""
+
+    events: int
+    events_age: float
+    parked: int
+    parked_age: float
+
+
+def backlog(reader: Reader) -> Backlog:
+    """What waits now."""
     query = text(
         "SELECT (SELECT count(*) FROM outbox),"
         " (SELECT coalesce(extract(epoch FROM now() - min(time)), 0) FROM outbox),"
-        " (SELECT count(*) FROM dead_letter WHERE replayed_at IS NULL)"
+        " count(*), coalesce(extract(epoch FROM now() - min(parked_at)), 0)"
+        " FROM dead_letter WHERE replayed_at IS NULL"
     )
-    events, age, parked = reader.execute(query).one()
-    return int(events), float(age), int(parked)
+    events, events_age, parked, parked_age = reader.execute(query).one()
+    return Backlog(int(events), float(events_age), int(parked), float(parked_age))

@@ -80,6 +80,9 @@ DEAD_LETTERS: Final = Counter(
 PARKED: Final = Gauge(
     "hotline_dead_letters_waiting", "Parked messages waiting to be replayed.", ["service"]
 )
+PARKED_AGE_SECONDS: Final = Gauge(
+    "hotline_dead_letters_oldest_seconds", "Age of the oldest parked message.", ["service"]
+)
 
 TICKETS_RECEIVED: Final = Counter(
     "hotline_tickets_received_total", "Tickets accepted, by channel and kind.", ["channel", "kind"]

@@ -41,6 +41,7 @@ from shared.metrics import (
     OUTBOX_AGE_SECONDS,
     OUTBOX_ROWS,
     PARKED,
+    PARKED_AGE_SECONDS,
 )
 from shared.postgres import database_url, ensure_database
 from shared.relay import Relay
@@ -262,10 +263,11 @@ class Running:
         BUS_UP.labels(name).set(self.runtime.bus.answers())
         if up:
             with self.runtime.database.reading() as reader:
-                rows, age, parked = backlog(reader)
-            OUTBOX_ROWS.labels(name).set(rows)
-            OUTBOX_AGE_SECONDS.labels(name).set(age)
-            PARKED.labels(name).set(parked)
+                waiting = backlog(reader)
+            OUTBOX_ROWS.labels(name).set(waiting.events)
+            OUTBOX_AGE_SECONDS.labels(name).set(waiting.events_age)
+            PARKED.labels(name).set(waiting.parked)
+            PARKED_AGE_SECONDS.labels(name).set(waiting.parked_age)
             self.parts.refresh()
             if self._workers:
                 self.parts.measure()

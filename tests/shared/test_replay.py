@@ -13,9 +13,9 @@ from shared.bus import Bus, Received, Record
 from shared.consume import ConsumerLoop, Handler, Patience, Subscription
 from shared.database import Database, Writer
 from shared.envelope import Message
-from shared.events import TicketUrged
-from shared.messaging import waiting
-from shared.replay import Failure, Report, replay
+from shared.events import TICKET_URGED, TicketUrged
+from shared.messaging import backlog, discarded, waiting
+from shared.replay import Failure, Report, replay, throw_away
 from shared.service import Parts, Service, command_line
 from shared.settings import Settings
 from tests.shared.urges import NOON, count, effects, keep, record
@@ -202,6 +202,90 @@ def test_the_command_replays_and_tells_what_still_fails(
     assert run("replay", id_of(records[1])) == (0, "3 replayed, 0 failed, 2 waiting\n")
     assert run("replay", "--all") == (0, "2 replayed, 0 failed, 0 waiting\n")
     assert run("list") == (0, "0 waiting\n")
+
+
+def test_what_is_thrown_away_has_no_effect_and_frees_what_waited_behind_it(
+    database: Database, bus: Bus, parked: tuple[Mended, list[Record]]
+) -> None:
+    handler, records = parked
+    thrown = [id_of(records[1])]
+    subscriptions = [Subscription(GROUP, (TOPIC,), handler)]
+    report = throw_away(database, subscriptions, thrown, "王工", "调试时误发", NOON)
+    assert report == Report(replayed=2, failures=(), waiting=2, discarded=1)
+    assert effects(database) == {"a": [1], "b": [2, 3], "c": [1, 2, 3]}
+    handler.broken.clear()
+    consumer(database, bus, handler).handle(received(records))
+    assert effects(database)["b"] == [2, 3]
+    again = throw_away(database, subscriptions, thrown, "李工", "再来一次", NOON)
+    assert again.discarded == 0
+    with database.reading() as reader:
+        (letter,) = discarded(reader)
+    assert (letter.discarded_by, letter.discard_reason) == ("王工", "调试时误发")
+    assert letter.replayed_at == NOON
+
+
+def test_a_malformed_message_is_shown_and_thrown_away_by_its_number(
+    database: Database, bus: Bus, run: Callable[..., tuple[int, str]]
+) -> None:
+    bad = Record(TOPIC, "d", b"\xffnonsense", {"ce_type": TICKET_URGED})
+    loop = consumer(database, bus, keep)
+    loop.handle(received([bad, record(TOPIC, "d", 2)], first=50))
+    name = next(line.split()[0] for line in run("list")[1].splitlines() if "malformed" in line)
+    assert name.startswith("#")
+    code, output = run("show", name)
+    assert code == 0
+    assert "malformed" in output
+    assert "nonsense" in output
+    assert "waiting" in output
+    code, output = run("discard", name, "--reason", "乱码", "--by", "王工")
+    assert code == 0
+    assert output.endswith("1 discarded\n1 replayed, 0 failed, 5 waiting\n")
+    assert effects(database)["d"] == [2]
+    loop.handle(received([bad], first=50))
+    code, output = run("list", "--discarded")
+    assert "by 王工: 乱码" in output
+    assert output.endswith("1 discarded\n")
+
+
+def test_what_waits_no_more_is_neither_thrown_away_nor_unknown_to_show(
+    run: Callable[..., tuple[int, str]], parked: tuple[Mended, list[Record]]
+) -> None:
+    handler, records = parked
+    handler.broken.clear()
+    run("replay", "--all")
+    name = id_of(records[1])
+    code, output = run("discard", name, "--reason", "乱码")
+    assert code == 1
+    assert "0 discarded\n" in output
+    code, output = run("show", name)
+    assert code == 0
+    assert "replayed 20" in output
+    assert run("show", "no-such-letter")[0] == 1
+
+
+def test_the_age_of_the_oldest_parked_message_is_told(
+    database: Database, parked: tuple[Mended, list[Record]]
+) -> None:
+    with database.writing() as writer:
+        writer.execute(
+            text(
+                "UPDATE dead_letter SET parked_at = now() - make_interval(hours => 3)"
+                " WHERE id = (SELECT min(id) FROM dead_letter)"
+            )
+        )
+    with database.reading() as reader:
+        waits = backlog(reader)
+    assert waits.parked == 5
+    assert 3 * 3600 <= waits.parked_age < 3 * 3600 + 60
+
+
+@pytest.mark.parametrize(
+    "arguments", [["discard", "some-id"], ["discard", "some-id", "--reason", " "]]
+)
+def test_nothing_is_thrown_away_without_a_reason(
+    run: Callable[..., tuple[int, str]], arguments: list[str]
+) -> None:
+    assert run(*arguments)[0] == 2
 
 
 @pytest.mark.parametrize("arguments", [["replay"], ["replay", "some-id", "--all"]])
