@@ -1,7 +1,9 @@
 """Everything that may differ between two installations, read once from the environment."""
 
+import os
 from functools import cache
 from pathlib import Path
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +14,8 @@ class Settings(BaseSettings):
 
     With neither `HOTLINE_DATABASE_URL` nor `HOTLINE_KAFKA` set, a service runs on the
     embedded default: a PostgreSQL of its own under `HOTLINE_HOME` that also holds the bus.
+    `HOTLINE_SECRETS` names a folder of files that stand in for variables of their names in
+    small letters, `hotline_database_url` for one; a variable goes before a file.
     """
 
     model_config = SettingsConfigDict(env_prefix="HOTLINE_", frozen=True)
@@ -19,6 +23,10 @@ class Settings(BaseSettings):
     home: Path = Path("var")
     database_url: SecretStr | None = None
     kafka: str | None = None
+    kafka_security: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_ca: Path | None = None
+    kafka_user: str = "hotline"
+    kafka_password: SecretStr | None = None
     kafka_replication: int = Field(default=1, ge=1, le=7)
     partitions: int = Field(default=8, ge=1, le=512)
 
@@ -42,6 +50,20 @@ class Settings(BaseSettings):
     policy_dir: Path | None = None
     log_level: str = "INFO"
 
+    def kafka_client(self) -> dict[str, Any]:
+        """How a client of Kafka proves who it is and whom it trusts: TLS, SCRAM-SHA-512."""
+        options: dict[str, Any] = {"security_protocol": self.kafka_security}
+        if self.kafka_ca is not None:
+            options["ssl_cafile"] = str(self.kafka_ca)
+        if self.kafka_security.startswith("SASL"):
+            password = self.kafka_password
+            options |= {
+                "sasl_mechanism": "SCRAM-SHA-512",
+                "sasl_plain_username": self.kafka_user,
+                "sasl_plain_password": password.get_secret_value() if password else "",
+            }
+        return options
+
     def port_of(self, service: str) -> int:
         """The HTTP port of `intake`, `classifier`, `router` or `desk`."""
         return {
@@ -60,4 +82,4 @@ class Settings(BaseSettings):
 @cache
 def load_settings() -> Settings:
     """The settings of this process, read from the environment on the first call."""
-    return Settings()
+    return Settings(_secrets_dir=os.environ.get("HOTLINE_SECRETS"))

@@ -18,8 +18,9 @@ import tempfile
 import time
 import uuid
 from base64 import urlsafe_b64encode
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import Final, Self
@@ -46,11 +47,12 @@ POM: Final = Path(__file__).with_name("pom.xml")
 PROPERTIES: Final = """
 process.roles=broker,controller
 node.id={node}
-listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
-advertised.listeners=PLAINTEXT://127.0.0.1:{port}
+listeners={protocol}://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}
+advertised.listeners={protocol}://127.0.0.1:{port}
+inter.broker.listener.name={protocol}
 controller.listener.names=CONTROLLER
 controller.quorum.voters={voters}
-listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT
+listener.security.protocol.map={protocol}:{protocol},CONTROLLER:PLAINTEXT
 log.dirs={data}
 auto.create.topics.enable=false
 default.replication.factor={copies}
@@ -137,13 +139,79 @@ def _complete(folder: Path) -> bool:
     )
 
 
+@dataclass(frozen=True)
+class Guarded:
+    """A broker that speaks TLS only, to whom SCRAM knows, and lets them do what an ACL allows.
+
+    `identity` holds its key and certificate, `trusted` the authority's, both PEM; `users` are
+    names and passwords, the first of them the super user.
+    """
+
+    identity: Path
+    trusted: Path
+    users: Mapping[str, str]
+
+    @property
+    def client(self) -> Mapping[str, str]:
+        """What a client of the super user is told."""
+        name, password = next(iter(self.users.items()))
+        return self.client_of(name, password)
+
+    def client_of(self, name: str, password: str) -> Mapping[str, str]:
+        """What a client of some user is told."""
+        return {
+            "security_protocol": "SASL_SSL",
+            "ssl_cafile": str(self.trusted),
+            "sasl_mechanism": "SCRAM-SHA-512",
+            "sasl_plain_username": name,
+            "sasl_plain_password": password,
+        }
+
+    def properties(self) -> str:
+        """What is added to a broker's settings."""
+        name, password = next(iter(self.users.items()))
+        login = "org.apache.kafka.common.security.scram.ScramLoginModule required"
+        return "\n".join(
+            (
+                "sasl.enabled.mechanisms=SCRAM-SHA-512",
+                "sasl.mechanism.inter.broker.protocol=SCRAM-SHA-512",
+                "listener.name.sasl_ssl.scram-sha-512.sasl.jaas.config="
+                f'{login} username="{name}" password="{password}";',
+                "ssl.keystore.type=PEM",
+                f"ssl.keystore.location={self.identity}",
+                "ssl.truststore.type=PEM",
+                f"ssl.truststore.location={self.trusted}",
+                "authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer",
+                f"super.users=User:{name};User:ANONYMOUS",
+                "",
+            )
+        )
+
+    def scram(self) -> list[str]:
+        """The users as the format command takes them."""
+        return [
+            argument
+            for name, password in self.users.items()
+            for argument in (
+                "--add-scram",
+                f"SCRAM-SHA-512=[name={name},password={password}]",
+            )
+        ]
+
+
 class Broker:
     """One broker, also a controller: its folder, its ports, and its process while it runs."""
 
     def __init__(
-        self, node: int, folder: Path, ports: tuple[int, int], java: Sequence[str]
+        self,
+        node: int,
+        folder: Path,
+        ports: tuple[int, int],
+        java: Sequence[str],
+        guarded: Guarded | None = None,
     ) -> None:
         self.node = node
+        self._guarded = guarded
         self.port, self.controller_port = ports
         self._java = java
         self._folder = folder
@@ -166,8 +234,10 @@ class Broker:
     def format(self, cluster_id: str, voters: str, brokers: int) -> None:
         """Write the settings and make the data folder ready."""
         self._folder.mkdir(parents=True)
+        guarded = self._guarded
         self._settings.write_text(
             PROPERTIES.format(
+                protocol="SASL_SSL" if guarded else "PLAINTEXT",
                 node=self.node,
                 port=self.port,
                 controller=self.controller_port,
@@ -176,11 +246,13 @@ class Broker:
                 copies=brokers,
                 in_sync=brokers // 2 + 1,
             )
+            + (guarded.properties() if guarded else "")
         )
         done = subprocess.run(
             [
                 *(*self._java, START_FAST, "kafka.tools.StorageTool", "format"),
                 *("-t", cluster_id, "-c", str(self._settings)),
+                *(guarded.scram() if guarded else ()),
             ],
             capture_output=True,
             text=True,
@@ -238,7 +310,8 @@ class KafkaCluster:
     The data lie in a temporary folder that goes with the cluster.
     """
 
-    def __init__(self, brokers: int = 1) -> None:
+    def __init__(self, brokers: int = 1, guarded: Guarded | None = None) -> None:
+        self._client = dict(guarded.client) if guarded else {}
         if brokers not in JVM:
             raise ValueError(f"one broker or three, not {brokers}")
         jars = fetch_jars()
@@ -247,7 +320,13 @@ class KafkaCluster:
         quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=warn"
         java = ["java", *JVM[brokers], quiet, "-cp", f"{jars}/*"]
         self.brokers = [
-            Broker(node, self._folder / f"broker-{node}", (ports[2 * i], ports[2 * i + 1]), java)
+            Broker(
+                node,
+                self._folder / f"broker-{node}",
+                (ports[2 * i], ports[2 * i + 1]),
+                java,
+                guarded,
+            )
             for i, node in enumerate(range(1, brokers + 1))
         ]
 
@@ -279,14 +358,15 @@ class KafkaCluster:
                 raise BrokerError(f"Kafka did not come up:\n{logs}")
             time.sleep(0.1)
 
-    @staticmethod
-    def _all_answer(brokers: Sequence[Broker]) -> bool:
+    def _all_answer(self, brokers: Sequence[Broker]) -> bool:
         # A broker that crashed counts as a member for seconds; its port tells that it is back.
         if not all(_listens(broker.port) for broker in brokers):
             return False
         try:
             client = KafkaAdminClient(
-                bootstrap_servers=[broker.address for broker in brokers], request_timeout_ms=2000
+                bootstrap_servers=[broker.address for broker in brokers],
+                request_timeout_ms=2000,
+                **self._client,
             )
             try:
                 known = client.describe_cluster()["brokers"]

@@ -11,5 +11,9 @@ def connect_bus(settings: Settings) -> Bus:
     if settings.kafka is not None:
         from shared.bus.kafka import KafkaBus  # only an installation on Kafka loads its client
 
-        return KafkaBus(settings.kafka, replication=settings.kafka_replication)
+        return KafkaBus(
+            settings.kafka,
+            replication=settings.kafka_replication,
+            security=settings.kafka_client(),
+        )
     return EmbeddedBus(libpq(ensure_database(settings, "bus")))

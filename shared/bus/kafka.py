@@ -112,17 +112,27 @@ def _connected(kind: Any, *args: Any, **settings: Any) -> Any:
 
 
 class KafkaBus:
-    """The brokers behind a comma-separated list of `host:port`."""
+    """The brokers behind a comma-separated list of `host:port`.
+
+    `security` are the library's options for TLS and SASL.
+    """
 
     name = "kafka"
 
-    def __init__(self, bootstrap: str, *, replication: int = 1) -> None:
+    def __init__(
+        self,
+        bootstrap: str,
+        *,
+        replication: int = 1,
+        security: Mapping[str, Any] | None = None,
+    ) -> None:
         self._replication = replication
         self._client: dict[str, Any] = {
             "client_id": "hotline",
             "bootstrap_servers": bootstrap.split(","),
             "bootstrap_timeout_ms": CONNECT_MS,
             "reconnect_backoff_max_ms": 2000,
+            **(security or {}),
         }
         self._lock = threading.Lock()
         self._admin_client: Any = None
