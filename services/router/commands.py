@@ -1,12 +1,13 @@
-"""The commands of who looks after the policy: fill its registers, and try a changed one.
+"""The commands of who looks after the router: its registers, another policy, its derived rows.
 
     python -m services.router registers …      (see `register_commands.py`)
     python -m services.router backtest --policy DIR [--last N] [--on DAY] [--format text|json]
+    python -m services.router rederive [--dry-run]
 
 What cannot be done ends with a sentence and exit code 2.
 """
 
-from datetime import datetime, time
+from datetime import UTC, datetime, time
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
@@ -14,9 +15,11 @@ from typing import Annotated
 import typer
 
 from services.router import backtest as trying
+from services.router.domain.routing import Rules
 from services.router.policy.loading import POLICY_DIRECTORY
+from services.router.rederive import rederive
 from services.router.register_commands import policy_in, registers
-from shared.calendar import SHANGHAI
+from shared.calendar import SHANGHAI, load_calendar
 from shared.commands import own_database
 from shared.settings import load_settings
 
@@ -32,6 +35,7 @@ def add_commands(cli: typer.Typer) -> None:
     """Add these commands to the service's own."""
     cli.add_typer(registers, name="registers")
     cli.command("backtest")(run_backtest)
+    cli.command("rederive")(run_rederive)
 
 
 def run_backtest(
@@ -52,3 +56,17 @@ def run_backtest(
         found = trying.backtest(reader, in_force, changed, last, at)
     write = trying.as_json if layout is Format.JSON else trying.render
     typer.echo(write(found, in_force, changed))
+
+
+def run_rederive(
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="只数，不改")] = False,
+) -> None:
+    """升级后按现行规则重新推出单位队列、时钟和列表；服务可以照常运行。"""
+    policy = policy_in(load_settings().policy_dir or POLICY_DIRECTORY)
+    rules = Rules(policy, load_calendar())
+    with own_database("router") as database:
+        found = rederive(database, rules, datetime.now(UTC), change=not dry_run)
+    typer.echo(
+        f"查看 {found.cases} 件：{'应改' if dry_run else '改了'}队列条目 {found.entries} 条、"
+        f"时钟 {found.clocks} 只、列表 {found.listed} 件"
+    )

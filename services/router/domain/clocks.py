@@ -313,6 +313,18 @@ def relimit(
     return _redirected(changed, deadline, allowance, calendar, at)
 
 
+def rearmed(clock: Clock, calendar: Calendar) -> Clock:
+    """The clock as its ladder and the calendar arm it now; a step no ladder has any more is
+    taken by the next one. One that stands still or has ended fires no more."""
+    step = clock.next_step
+    if step is None or not clock.is_open or clock.paused_at is not None:
+        return replace(clock, next_fire_at=None)
+    order = list(Step)
+    rungs = [rung.step for rung in LADDERS[clock.ladder]]
+    left = (rung for rung in rungs if order.index(rung) >= order.index(step))
+    return _armed(clock, next(left, None), calendar)
+
+
 def due_step(clock: Clock, now: datetime) -> Step | None:
     """The step that is due at `now`, if any: the earliest that has not fired yet."""
     if clock.next_fire_at is None or clock.next_fire_at > now:

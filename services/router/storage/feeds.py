@@ -5,13 +5,13 @@ commit, so numbers are given in the order in which they become visible: a reader
 seen one has seen all before it.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from sqlalchemy import text
 
 from services.router.storage.held import By
-from shared.database import Writer, as_json
+from shared.database import Reader, Writer, as_json
 from shared.envelope import Event
 from shared.events import QUEUE_CHANGED, Case, QueueItem, Ticket, Whistle, queue_topic
 
@@ -48,6 +48,32 @@ def queue_changes(
     gone = {unit: duty for unit, duty in before.items() if unit not in now}
     for unit, duty in (*now.items(), *gone.items()):
         yield QueueChange(unit, str(duty), unit in now, occasion)
+
+
+def open_duties(
+    reader: Reader, numbers: Collection[str]
+) -> Mapping[tuple[str, str], Mapping[str, str]]:
+    """The duties that stand open in queues, by unit, for each of these cases and its whistles.
+
+    A key is the number of a case and of a whistle on it, which is empty for the case itself.
+    """
+    query = text(
+        "SELECT number, whistle, unit, item ->> 'role' AS role FROM queue_entry"
+        " WHERE number = ANY(:numbers) AND open"
+    )
+    found: dict[tuple[str, str], dict[str, str]] = {}
+    for number, whistle, unit, role in reader.execute(query, {"numbers": list(numbers)}):
+        found.setdefault((number, whistle), {})[unit] = role
+    return found
+
+
+def restored(
+    now: Mapping[str, str], standing: Mapping[str, str], occasion: Occasion
+) -> Iterator[QueueChange]:
+    """What brings the entries that stand in queues to the duties there are now, and no more."""
+    lacking = {unit: duty for unit, duty in now.items() if standing.get(unit) != str(duty)}
+    gone = {unit: duty for unit, duty in standing.items() if unit not in now}
+    return queue_changes(lacking, gone, occasion)
 
 
 def write_feeds(writer: Writer, changes: Sequence[QueueChange]) -> list[Event]:

@@ -144,20 +144,26 @@ def _queue_changes(held: HeldCase) -> Iterator[QueueChange]:
     """
     case_told = any(told.fact.fact is not CaseFact.GROUPED for told in held.told)
     blown = [whistle for whistle in held.whistles.values() if whistle.told]
-    if not case_told and not blown:
-        return
-    urgency = (held.record.priority, held.record.state)
-    ticket = for_unit(held.ticket, *urgency)
-    case = case_for_unit(case_view(held.record), held.ticket)
     if case_told:
         before = duties(held.stored) if held.stored is not None else {}
-        occasion = Occasion(*_last(held.told), ticket, case)
+        occasion = occasion_of(held, *_last(held.told))
         yield from queue_changes(duties(held.record), before, occasion)
     for whistle in blown:
         was = whistle_duties(whistle.stored) if whistle.stored is not None else {}
-        shown = whistle_for_unit(whistle_view(whistle.record), held.ticket, *urgency)
-        occasion = Occasion(*_last(whistle.told), ticket, case, shown)
+        occasion = occasion_of(held, *_last(whistle.told), whistle.record)
         yield from queue_changes(whistle_duties(whistle.record), was, occasion)
+
+
+def occasion_of(
+    held: HeldCase, reason: str, by: By, whistle: WhistleRecord | None = None
+) -> Occasion:
+    """A case in hand, or a whistle on it, as a unit's queue shows it."""
+    urgency = (held.record.priority, held.record.state)
+    shown = None
+    if whistle is not None:
+        shown = whistle_for_unit(whistle_view(whistle), held.ticket, *urgency)
+    case = case_for_unit(case_view(held.record), held.ticket)
+    return Occasion(reason, by, for_unit(held.ticket, *urgency), case, shown)
 
 
 def _last(told: Sequence[Told[Any, Any]]) -> tuple[str, By]:

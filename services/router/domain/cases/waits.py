@@ -124,6 +124,31 @@ def start_wait(
     return case
 
 
+def missing_waits(case: CaseRecord) -> tuple[ClockKind, ...]:
+    """The waits that the case's state and doubts ask for and that no open clock keeps.
+
+    After its hand-over a redirected case waits for the caller's answer.
+    """
+    kinds = []
+    wait = WAIT_OF.get(case.state)
+    kept = (wait, _K.CALL_BACK) if wait is _K.HAND_OVER else (wait,)
+    if wait is not None and not any(open_clock(case, kind) for kind in kept if kind):
+        kinds.append(wait)
+    doubted = case.state is not _S.CLOSED and case.flags & DOUBTS
+    if doubted and open_clock(case, _K.SETTLE) is None:
+        kinds.append(_K.SETTLE)
+    return tuple(kinds)
+
+
+def with_missing_waits(
+    case: CaseRecord, terms: Terms, calendar: Calendar, now: datetime
+) -> CaseRecord:
+    """The case with the waits that it lacks, from now."""
+    for kind in missing_waits(case):
+        case = _started(case, kind, terms, terms.policy_version, calendar, now)
+    return case
+
+
 def latest_review(terms: Terms, now: datetime) -> date:
     """The last day a case suspended now may be reviewed."""
     return now.astimezone(SHANGHAI).date() + timedelta(dict(terms.waits)[Wait.REVIEW].amount)
