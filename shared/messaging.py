@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, DateTime, LargeBinary, Text, func, or_, text, update
 from sqlalchemy.dialects.postgresql import JSONB, insert
@@ -18,7 +18,7 @@ from sqlmodel import Field, SQLModel, col, select
 
 from shared.bus import Received, Record
 from shared.database import Reader, Writer, as_json
-from shared.envelope import CURRENT_TRACE, Event
+from shared.envelope import CURRENT_TRACE, Event, new_id
 from shared.events import DEAD_LETTERED, DEADLETTER, DeadLetter
 
 ORIGINAL_CHARACTERS: Final = 200_000
@@ -108,7 +108,7 @@ def outbox_rows(events: Iterable[Event]) -> str:
 
 def _outbox_row(event: Event) -> tuple[UUID, str, str, str, datetime, str | None, str]:
     return (
-        uuid4(),
+        event.id or new_id(event.time),
         event.topic,
         event.key,
         event.type,

@@ -17,7 +17,7 @@ from services.classifier.model import Model
 from services.classifier.tables import VerdictRow
 from shared.consume import Handler
 from shared.database import Writer, as_json
-from shared.envelope import Event, Message
+from shared.envelope import Event, Message, event_id
 from shared.events import (
     ABSTAINED,
     CLASSIFICATIONS,
@@ -155,15 +155,11 @@ def settle(
 
 
 def event_of(classification: Classification, trace: str | None = None) -> Event:
-    """The event that says a classification."""
-    return Event(
-        CLASSIFICATIONS,
-        ABSTAINED if classification.abstained else CLASSIFIED,
-        classification.ticket.number,
-        classification,
-        classification.decided_at,
-        trace,
-    )
+    """The event that says a classification; the same whenever it is said."""
+    ticket, at = classification.ticket, classification.decided_at
+    type_ = ABSTAINED if classification.abstained else CLASSIFIED
+    same = event_id(at, type_, ticket.number, ticket.version)
+    return Event(CLASSIFICATIONS, type_, ticket.number, classification, at, trace, same)
 
 
 def held(writer: Writer, numbers: Sequence[str]) -> Mapping[str, Classification]:

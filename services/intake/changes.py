@@ -11,7 +11,7 @@ from services.intake.tables import TicketRow, TimelineRow
 from services.intake.tickets import Change, Refused, Standing, close_with_parts, parent_of, told
 from shared.auth import Principal
 from shared.database import Writer
-from shared.envelope import Event
+from shared.envelope import Event, event_id
 from shared.events import (
     TICKET_AMENDED,
     TICKET_CALLED_BACK,
@@ -82,8 +82,13 @@ def _store(
     row.apply(change.standing)
     for payload in change.payloads:
         writer.add(_line(row.number, caller, payload, now))
-    events = [Event(TICKETS, EVENT_TYPES[type(p)], row.number, p, now) for p in change.payloads]
-    emit(writer, events)
+    emit(writer, [changed(row.number, row.version, payload, now) for payload in change.payloads])
+
+
+def changed(number: str, version: int, payload: Payload, at: datetime) -> Event:
+    """The event that says a change which led to this version; the same whenever it is said."""
+    type_ = EVENT_TYPES[type(payload)]
+    return Event(TICKETS, type_, number, payload, at, id=event_id(at, type_, number, version))
 
 
 def _close_split(writer: Writer, row: TicketRow, caller: Principal, now: datetime) -> None:

@@ -5,14 +5,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
-from uuid import UUID, uuid4
+from uuid import UUID
 
 from services.intake.contract import Caller, Doubt, Submission
 from services.intake.history import History
 from services.intake.phones import dialable
 from services.intake.tickets import RECEIVED, numbers_quoted
 from services.intake.vault import Sealed
-from shared.envelope import CURRENT_TRACE, Event
+from shared.envelope import CURRENT_TRACE, Event, event_id, new_id
 from shared.events import TICKET_RECEIVED, TICKETS, Heard, Location, Ticket, TicketReceived
 from shared.hearing import Said, listen
 
@@ -81,7 +81,7 @@ def draft(submission: Submission, subject: str, key: str | None, now: datetime) 
     )
     identities = _identities(submission, subject, key)
     return Draft(
-        id=uuid4(),
+        id=new_id(now),
         submission=submission,
         subject=subject,
         received_at=now,
@@ -178,5 +178,11 @@ def received_event(taken: Taken) -> Event:
         heard=item.said.heard,
         refers_to=history.refers_to,
     )
+    return received(ticket, item.received_at, item.trace)
+
+
+def received(ticket: Ticket, at: datetime, trace: str | None = None) -> Event:
+    """The event that says a ticket is accepted; the same whenever it is said."""
+    same = event_id(ticket.received_at, TICKET_RECEIVED, ticket.number)
     payload = TicketReceived(ticket=ticket)
-    return Event(TICKETS, TICKET_RECEIVED, number, payload, item.received_at, item.trace)
+    return Event(TICKETS, TICKET_RECEIVED, ticket.number, payload, at, trace, same)

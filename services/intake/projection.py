@@ -11,19 +11,17 @@ from typing import Any, Final
 
 from sqlalchemy import text
 
+from services.intake.drafts import received
 from services.intake.tables import TicketRow
 from services.intake.tickets import RECEIVED, REOPENED, TO_BE_CALLED, TRIAGED, split_off
 from shared.database import Writer, as_json
-from shared.envelope import Event, Message
+from shared.envelope import Message
 from shared.events import (
-    TICKET_RECEIVED,
-    TICKETS,
     Case,
     CaseEvent,
     CaseState,
     Classification,
     SplitTicket,
-    TicketReceived,
     WhistleEvent,
 )
 from shared.messaging import emit
@@ -196,14 +194,7 @@ def _make_parts(writer: Writer, message: Message, parts: Sequence[SplitTicket]) 
     emit(
         writer,
         [
-            Event(
-                TICKETS,
-                TICKET_RECEIVED,
-                ticket.number,
-                TicketReceived(ticket=ticket),
-                message.time,
-                message.trace,
-            )
+            received(ticket, message.time, message.trace)
             for ticket in tickets
             if ticket.number in made
         ],

@@ -24,7 +24,7 @@ from services.router.storage.held import By, Told, log
 from services.router.storage.incidents import HeldIncident
 from services.router.storage.whistles import HeldWhistle
 from shared.database import Writer
-from shared.envelope import Event
+from shared.envelope import Event, event_id
 from shared.events import CASES, WHISTLES, CaseEvent, CaseFact, Ticket, WhistleEvent, WhistleFact
 from shared.messaging import emit
 from shared.protection import case_for_unit, for_unit, whistle_for_unit
@@ -132,7 +132,7 @@ class Ledger:
             ),
         )
         feeds = write_feeds(writer, [change for case in held for change in _queue_changes(case)])
-        said = [_case_event(told) for case in held for told in case.told]
+        said = [case_event(told) for case in held for told in case.told]
         called = [_whistle_event(told) for whistle in blown for told in whistle.told]
         emit(writer, (*said, *called, *feeds))
 
@@ -170,7 +170,8 @@ def _last(told: Sequence[Told[Any, Any]]) -> tuple[str, By]:
     return told[-1].fact.fact.value, told[-1].by
 
 
-def _case_event(told: Told[CaseRecord, CaseFact]) -> Event:
+def case_event(told: Told[CaseRecord, CaseFact]) -> Event:
+    """The event that says a fact of a case; the same whenever it is said."""
     payload = CaseEvent(
         case=case_view(told.record),
         actor=told.by.actor,
@@ -180,8 +181,9 @@ def _case_event(told: Told[CaseRecord, CaseFact]) -> Event:
         split=told.fact.split,
         at=told.by.at,
     )
-    type_ = told.fact.fact.event_type
-    return Event(CASES, type_, told.record.number, payload, told.by.at, told.by.trace)
+    type_, record = told.fact.fact.event_type, told.record
+    same = event_id(told.by.at, type_, record.number, record.version)
+    return Event(CASES, type_, record.number, payload, told.by.at, told.by.trace, same)
 
 
 def _whistle_event(told: Told[WhistleRecord, WhistleFact]) -> Event:
