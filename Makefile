@@ -7,7 +7,7 @@ ROLE ?= operator
 FORMAT ?= text
 
 .DEFAULT_GOAL := help
-.PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards report
+.PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards report up down
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -59,3 +59,10 @@ dashboards: $(INSTALLED) ## write Grafana's dashboards, and show what each panel
 
 report: $(INSTALLED) ## the month's figures: MONTH=2026-11 [FORMAT=text|csv|xlsx OUT=file]
 	@$(PY) -m deploy.figures --month "$(MONTH)" --format "$(FORMAT)" $(if $(OUT),--out "$(OUT)")
+
+up: ## start everything in containers: secrets are made once in deploy/secrets (HOTLINE_NAME=host)
+	@$(PYTHON) deploy/first_secrets.py
+	docker compose --file deploy/compose.yaml up --build --detach --wait
+
+down: ## stop the containers; their data stay
+	docker compose --file deploy/compose.yaml down
