@@ -7,22 +7,32 @@ that something is new, how urgent it is and where to find it. Waiting prolongs n
 import asyncio
 import json
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Final
 
 import httpx2
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
 from starlette.concurrency import run_in_threadpool
 
 from services.desk.accounts import Visitor, visitor_of
-from services.desk.visit import COOKIE, Desk, Pages, Worker
+from services.desk.alerts import alerts_for
+from services.desk.visit import COOKIE, Desk, Pages, Worker, page
 from shared.discretion import acts_for
 
 BEAT_SECONDS: Final = 15.0
 """A page that hears nothing for three of these knows that the connection is gone."""
+GONE: Final = (httpx2.codes.GONE, httpx2.codes.UNPROCESSABLE_ENTITY)
+"""How the router refuses a cursor that is not, or no longer, of this queue."""
 
 router = APIRouter()
+
+
+@router.get("/alerts")
+def alerts(visitor: Worker, desk: Pages) -> Response:
+    """The strip of a page as it would be now: a part of one."""
+    return page(desk, visitor, "_strip.html", alerts=alerts_for(desk.services, visitor))
 
 
 @router.get("/events")
@@ -42,38 +52,53 @@ async def events(
 async def _news(
     desk: Desk, visitor: Visitor, unit: str, after: str, cookie: str
 ) -> AsyncIterator[str]:
+    """The events for a page. It ends where the router does; the page comes again by itself."""
+    address = desk.services.stream_address(unit)
     headers = desk.services.authorization(visitor)
     query = {"after": after} if after else {}
     timeout = httpx2.Timeout(5.0, read=None)
-    async with httpx2.AsyncClient(timeout=timeout) as client:
-        address = desk.services.stream_address(unit)
-        async with client.stream("GET", address, headers=headers, params=query) as answer:
+    with suppress(httpx2.HTTPError):
+        async with (
+            httpx2.AsyncClient(timeout=timeout) as client,
+            client.stream("GET", address, headers=headers, params=query) as answer,
+        ):
+            if answer.status_code in GONE:
+                yield _event("reset")
             if answer.status_code != httpx2.codes.OK:
-                yield "event: reset\ndata: {}\n\n"
                 return
-            lines = aiter(answer.aiter_lines())
-            pending: asyncio.Task[str] | None = None
-            identity = ""
-            try:
-                while True:
-                    pending = pending or asyncio.ensure_future(anext(lines))
-                    done, _ = await asyncio.wait({pending}, timeout=BEAT_SECONDS)
-                    if not done:
-                        if not await _still_signed_in(desk, cookie):
-                            yield "event: over\ndata: {}\n\n"
-                            return
-                        yield "event: beat\ndata: {}\n\n"
-                        continue
-                    line, pending = pending.result(), None
-                    if line.startswith("id:"):
-                        identity = line[3:].strip()
-                    if line.startswith("data:"):
-                        yield _told(json.loads(line[5:]), identity)
-            except StopAsyncIteration:
+            yield _event("beat")
+            identity, item = "", ""
+            async for line in _with_pauses(aiter(answer.aiter_lines())):
+                if line is None or line.startswith(":"):
+                    if not await _still_signed_in(desk, cookie):
+                        yield _event("over")
+                        return
+                    yield _event("beat")
+                elif line.startswith("id:"):
+                    identity = line[3:].strip()
+                elif line.startswith("data:"):
+                    item = line[5:]
+                elif not line and item:
+                    yield _event("news", _told(json.loads(item)), identity)
+                    item = ""
+
+
+async def _with_pauses(lines: AsyncIterator[str]) -> AsyncIterator[str | None]:
+    """Lines as they come, and None whenever there was none for a while."""
+    coming = asyncio.ensure_future(anext(lines, None))
+    try:
+        while True:
+            done, _ = await asyncio.wait({coming}, timeout=BEAT_SECONDS)
+            if not done:
+                yield None
+                continue
+            line = coming.result()
+            if line is None:
                 return
-            finally:
-                if pending is not None:
-                    pending.cancel()
+            yield line
+            coming = asyncio.ensure_future(anext(lines, None))
+    finally:
+        coming.cancel()
 
 
 async def _still_signed_in(desk: Desk, cookie: str) -> bool:
@@ -84,17 +109,18 @@ async def _still_signed_in(desk: Desk, cookie: str) -> bool:
     return await run_in_threadpool(read)
 
 
-def _told(item: dict[str, object], identity: str) -> str:
-    case = item["case"]
-    whistle = item.get("whistle")
+def _event(name: str, told: dict[str, object] | None = None, identity: str = "") -> str:
+    at = f"id: {identity}\n" if identity else ""
+    return f"{at}event: {name}\ndata: {json.dumps(told or {})}\n\n"
+
+
+def _told(item: dict[str, object]) -> dict[str, object]:
+    """What a page may know of an entry before it is opened."""
+    case, whistle = item["case"], item.get("whistle")
     assert isinstance(case, dict)
-    news = {
+    return {
         "number": case["number"],
         "priority": case["priority"],
         "open": item["open"],
-        "fact": item.get("fact"),
-        "role": item.get("role"),
         "whistle": whistle["number"] if isinstance(whistle, dict) else None,
     }
-    at = f"id: {identity}\n" if identity else ""
-    return f"{at}event: news\ndata: {json.dumps(news)}\n\n"

@@ -22,6 +22,7 @@ from starlette.concurrency import run_in_threadpool
 
 from services.desk import words
 from services.desk.accounts import Visitor, visitor_of
+from services.desk.alerts import Alerts, alerts_for
 from services.desk.remote import Refused, Services
 from shared.database import Database
 from shared.roles import Role
@@ -39,6 +40,8 @@ SECURITY: Final = {
     "Cache-Control": "no-store",
 }
 """Nothing inline, nothing foreign, nothing kept by a browser others use too."""
+WAITING: Final = ("/events", "/alerts")
+"""What a page asks by itself: no use of it by its visitor."""
 HOME: Final = {
     Role.OPERATOR: "/register",
     Role.UNIT: "/queue",
@@ -104,6 +107,7 @@ def environment() -> Environment:
     made.filters["when"] = words.when
     made.filters["happened"] = words.happened
     made.filters["who"] = words.who
+    made.filters["spot"] = words.spot
     made.globals.update(
         PRIORITIES=words.PRIORITIES,
         CERTAINTIES=words.CERTAINTIES,
@@ -132,7 +136,7 @@ Pages = Annotated[Desk, Depends(_desk)]
 async def _signed(request: Request, desk: Pages) -> Visitor:
     """Who is signed in; a first password has to be changed before anything else."""
     cookie = request.cookies.get(COOKIE, "")
-    active = request.url.path != "/events"
+    active = request.url.path not in WAITING
 
     def read() -> Visitor | None:
         with desk.database.writing() as writer:
@@ -203,15 +207,23 @@ def page(
 ) -> HTMLResponse:
     """A whole page, or with a template whose name begins with `_` a part of one."""
     now = datetime.now(UTC)
-    names = desk.services.names(visitor) if visitor and not visitor.must_change else None
+    inside = visitor if visitor and not visitor.must_change else None
+    names = desk.services.names(inside) if inside else None
+    alerts = _alerts(desk, inside) if inside and not template.startswith("_") else None
     text = desk.templates.get_template(template).render(
         visitor=visitor,
         names=names,
         now=now,
         role=str(visitor.role) if visitor else "",
-        **{"error": None, "given": {}, **shown},
+        **{"error": None, "given": {}, "alerts": alerts, **shown},
     )
     return HTMLResponse(text, status)
+
+
+def _alerts(desk: Desk, visitor: Visitor) -> Alerts | None:
+    """What rings at a desk that works a queue; None for others."""
+    works = visitor.role in (Role.UNIT, Role.DISPATCHER)
+    return alerts_for(desk.services, visitor) if works else None
 
 
 def see(path: str) -> RedirectResponse:

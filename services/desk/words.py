@@ -213,6 +213,13 @@ def pressing(clock: Mapping[str, Any], now: datetime) -> str:
     return "soon" if soon and instant(soon) <= now else "ok"
 
 
+def spot(whistle: Mapping[str, Any]) -> str:
+    """Where the called units are to go: the spot that was named, else the place as it was found."""
+    evidence = whistle["place"]["evidence"]
+    named: str = whistle["site"] or (evidence[-1]["name"] if evidence else "")
+    return named or "地点不明，见工单"
+
+
 def happened(name: str) -> str:
     """What a line of a timeline or log says."""
     parts = name.removeprefix("hotline.").split(".")

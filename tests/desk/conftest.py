@@ -22,6 +22,7 @@ PEOPLE = (
     ("王丽", Role.UNIT, "wangdingdi"),
     ("赵强", Role.UNIT, "urban-management"),
     ("孙涛", Role.UNIT, "urban-management"),
+    ("钱进", Role.UNIT, "lift-rescue"),
     ("周敏", Role.DISPATCHER, None),
     ("吴刚", Role.SUPERVISOR, None),
 )

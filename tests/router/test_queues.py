@@ -132,6 +132,18 @@ def test_an_empty_queue_gives_a_cursor_that_misses_nothing(empty_station: Statio
     assert numbers(pull(empty_station, "urban-management", after=cursor)) == [number]
 
 
+def test_a_cursor_is_given_without_the_entries_before_it(empty_station: Station) -> None:
+    empty_station.opened()
+    answer = empty_station.get(
+        "/units/urban-management/queue/cursor", Role.UNIT, "urban-management"
+    )
+    assert (answer.status_code, answer.json()["items"]) == (200, [])
+    number = empty_station.opened()
+    assert numbers(pull(empty_station, "urban-management", after=answer.json()["cursor"])) == [
+        number
+    ]
+
+
 @pytest.mark.parametrize("cursor", ["police:3", "nonsense", "urban-management:x"])
 def test_the_cursor_of_another_queue_is_a_problem(station: Station, cursor: str) -> None:
     answer = station.get(
@@ -142,13 +154,12 @@ def test_the_cursor_of_another_queue_is_a_problem(station: Station, cursor: str)
     assert answer.headers["content-type"] == "application/problem+json"
 
 
-@pytest.mark.parametrize("path", ["queue", "queue/stream"])
+@pytest.mark.parametrize("path", ["queue?after=x&limit=0", "queue/stream?after=x", "queue/cursor"])
 @pytest.mark.parametrize("unit", ["police", "no-such-unit", "%00", "x" * 200])
 def test_another_units_queue_and_an_unknown_one_are_the_same_to_a_unit(
     station: Station, path: str, unit: str
 ) -> None:
-    bad = "after=x" if path.endswith("stream") else "after=x&limit=0"
-    answer = station.get(f"/units/{unit}/{path}?{bad}", Role.UNIT, "fire")
+    answer = station.get(f"/units/{unit}/{path}", Role.UNIT, "fire")
     unknown = station.get("/units/nobody/queue", Role.UNIT, "fire")
     if len(unit) > 60:
         assert answer.status_code == 422

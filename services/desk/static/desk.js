@@ -27,6 +27,7 @@ function tick() {
     const text = rest > 0 ? `还剩 ${span(rest)}` : `! 超时 ${span(rest)}`;
     const shown = clock.querySelector(".left");
     if (shown.textContent !== text) shown.textContent = text;
+    if (!clock.classList.contains("clock")) continue;
     clock.classList.toggle("over", rest <= 0);
     if (rest <= 0) clock.classList.remove("ok", "soon");
     else if (clock.dataset.soon && now() >= Date.parse(clock.dataset.soon)) { clock.classList.remove("ok"); clock.classList.add("soon"); }
@@ -150,79 +151,5 @@ document.addEventListener("keydown", (event) => {
   }
 });
 
-// News of the queue: told as text first, as sound where the browser lets it.
-if (document.body.dataset.stream) {
-  const strip = document.getElementById("strip");
-  const line = document.getElementById("news");
-  const link = document.getElementById("link");
-  const sound = document.getElementById("sound");
-  const fresh = new Set();
-  const urgent = new Map();
-  let audio = null;
-  let heard = Date.now();
-  let source = null;
-  let pause = 1000;
-  let cursor = "";
-  let ringing = 0;
-  sound.hidden = false;
-  sound.addEventListener("click", () => { audio = audio || new AudioContext(); audio.resume(); beep(); sound.textContent = "提醒声：开"; });
-  function beep() {
-    if (!audio) return;
-    const tone = audio.createOscillator();
-    const volume = audio.createGain();
-    tone.frequency.value = 880;
-    volume.gain.setValueAtTime(0.2, audio.currentTime);
-    volume.gain.setValueAtTime(0, audio.currentTime + 0.4);
-    tone.connect(volume).connect(audio.destination);
-    tone.start();
-    tone.stop(audio.currentTime + 0.4);
-  }
-  function show() {
-    if (line && fresh.size) {
-      line.querySelector("span").textContent = `新到 ${fresh.size} 件`;
-      line.querySelector("a").hidden = false;
-    }
-    strip.replaceChildren();
-    for (const [number, news] of urgent) {
-      const open = document.createElement("a");
-      open.href = news.whistle ? `/whistles/${news.whistle}` : `/cases/${number}`;
-      open.textContent = `${news.whistle ? "哨单" : "紧急"} ${news.whistle || number}［打开］ `;
-      strip.append(open);
-    }
-    document.title = document.title.replace(/^\(紧急 \d+\) /, "");
-    if (urgent.size) document.title = `(紧急 ${urgent.size}) ${document.title}`;
-    if (urgent.size && !ringing) { beep(); ringing = setInterval(beep, 20000); }
-    if (!urgent.size && ringing) { clearInterval(ringing); ringing = 0; }
-  }
-  function listen() {
-    source?.close();
-    source = new EventSource(document.body.dataset.stream + (cursor ? `?after=${encodeURIComponent(cursor)}` : ""));
-    const first = !cursor;
-    const since = now();
-    source.addEventListener("open", () => { heard = Date.now(); pause = 1000; link.textContent = "连接正常"; });
-    source.addEventListener("beat", () => { heard = Date.now(); });
-    source.addEventListener("over", () => { source.close(); link.textContent = "登录已过期，不再接收提醒"; beep(); });
-    source.addEventListener("reset", () => { cursor = ""; source.close(); link.textContent = "队列已重建，请刷新"; });
-    source.addEventListener("news", (event) => {
-      heard = Date.now();
-      cursor = event.lastEventId || cursor;
-      const news = JSON.parse(event.data);
-      const key = news.whistle || news.number;
-      const old = first && now() - since < 3000;
-      const alarming = news.open && (news.whistle || news.priority === "P0" || news.priority === "P1");
-      if (!old && news.open) fresh.add(key);
-      if (alarming && !old) urgent.set(key, news);
-      if (!news.open || ["accepted", "acknowledged"].includes(news.fact)) urgent.delete(key);
-      show();
-    });
-    source.addEventListener("error", () => {
-      source.close();
-      link.textContent = "已断开，列表可能不是最新，正在重连";
-      setTimeout(listen, pause);
-      pause = Math.min(30000, pause * 2);
-    });
-  }
-  setInterval(() => { if (Date.now() - heard > 45000) { heard = Date.now(); link.textContent = "已断开，正在重连"; listen(); } }, 5000);
-  if (window.EventSource) listen();
-}
+if (document.body.dataset.stream) import("./news.js").then((news) => news.listen(document.body.dataset.stream, tick));
 document.querySelector(".error")?.focus();

@@ -121,6 +121,14 @@ async def queue(
     return local_times(QueuePage(unit=unit, items=items, cursor=page.cursor))
 
 
+@router.get("/units/{unit}/queue/cursor")
+@allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
+def queue_cursor(unit: OwnQueue, centre: Router, caller: Caller) -> QueuePage:
+    """Where a unit's queue stands now, without its entries: news to come follows from here."""
+    at = _head(centre, unit, _barred(caller))
+    return QueuePage(unit=unit, items=[], cursor=f"{unit}:{at}")
+
+
 @router.get("/units/{unit}/queue/stream", response_class=EventSourceResponse)
 @allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
 async def queue_stream(
