@@ -501,6 +501,18 @@ class CaseEvent(Payload):
     at: AwareDatetime
 
 
+class Unaccounted(Payload):
+    """A ticket is in no place: whoever keeps what was said of it says it again.
+
+    `gap` is what was found: `no_case` that it never reached the router, `not_heard` that its
+    case has not heard how it ended or that it was reopened.
+    """
+
+    number: str
+    gap: str
+    at: AwareDatetime
+
+
 class UnitScore(Payload):
     """What the street says of a called unit: in time, right person, solved."""
 
@@ -662,6 +674,7 @@ TICKET_REOPENED: Final = "hotline.ticket.reopened.v1"
 CLASSIFIED: Final = "hotline.classification.classified.v1"
 ABSTAINED: Final = "hotline.classification.abstained.v1"
 DANGER_HEARD: Final = "hotline.classification.danger_heard.v1"
+UNACCOUNTED: Final = "hotline.case.unaccounted.v1"
 QUEUE_CHANGED: Final = "hotline.queue.changed.v1"
 DEAD_LETTERED: Final = "hotline.deadletter.parked.v1"
 
@@ -754,6 +767,7 @@ PAYLOADS: Final[Mapping[str, type[Payload]]] = {
     CLASSIFIED: Classification,
     ABSTAINED: Classification,
     DANGER_HEARD: DangerHeard,
+    UNACCOUNTED: Unaccounted,
     QUEUE_CHANGED: QueueItem,
     DEAD_LETTERED: DeadLetter,
     **{fact.event_type: CaseEvent for fact in CaseFact},

@@ -201,6 +201,14 @@ CASES_NOT_FIRED: Final = SetGauge(
 CLOCK_DELAY_SECONDS: Final = SetGauge(
     "hotline_clock_delay_seconds", "How late the oldest due clock is."
 )
+UNACCOUNTED_TICKETS: Final = Gauge(
+    "hotline_unaccounted_tickets",
+    "Accepted tickets that the last comparison found in no place, by what was wrong.",
+    ["gap"],
+)
+RECONCILED_SECONDS: Final = SetGauge(
+    "hotline_reconciled_age_seconds", "How long ago tickets and cases were last compared."
+)
 CALENDAR_HORIZON_DAYS: Final = SetGauge(
     "hotline_calendar_horizon_days", "Days until the working calendar ends."
 )

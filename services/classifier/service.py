@@ -14,12 +14,13 @@ from services.classifier.later_words import CASE_NOTES, WHISTLE_NOTES, listen
 from services.classifier.live import LiveModels
 from services.classifier.retention import EVERY_SECONDS as FORGET_EVERY_SECONDS
 from services.classifier.retention import forgetting
+from services.classifier.said_again import say_again
 from services.classifier.shadow import Shadow
 from services.classifier.taken_over import CORRECTED, take_over
 from shared.consume import Handler, Subscription
 from shared.database import Database, Writer
 from shared.envelope import Message
-from shared.events import CASES, TICKETS, WHISTLES
+from shared.events import CASES, TICKETS, UNACCOUNTED, WHISTLES
 from shared.metrics import REVIEWS_WAITING
 from shared.service import Parts, Runtime, Service, Task
 
@@ -40,7 +41,7 @@ def build(runtime: Runtime) -> Parts:
                 "classifier.cases",
                 (CASES, WHISTLES),
                 case_handler(models),
-                CASE_NOTES | WHISTLE_NOTES | {CORRECTED},
+                CASE_NOTES | WHISTLE_NOTES | {CORRECTED, UNACCOUNTED},
             ),
         ],
         tasks=[
@@ -63,11 +64,12 @@ def live_handler(models: LiveModels, shadow: Shadow) -> Handler:
 
 
 def case_handler(models: LiveModels) -> Handler:
-    """Listens to what is written about cases and whistles, and takes over what people rule."""
+    """Listens to notes, takes over what people rule, and says again what the router misses."""
 
     def handle(writer: Writer, messages: Sequence[Message]) -> None:
         take_over(writer, messages)
         listen(writer, messages, models.active.version)
+        say_again(writer, messages)
 
     return handle
 

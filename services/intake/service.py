@@ -1,5 +1,6 @@
 """Intake as a service: its routes, what it listens to, and what it measures."""
 
+from collections.abc import Sequence
 from functools import partial
 
 from sqlalchemy import text
@@ -8,9 +9,12 @@ from services.intake.api import Desk, router
 from services.intake.express import Express
 from services.intake.group_commit import GroupCommit
 from services.intake.projection import apply
+from services.intake.said_again import say_again
 from services.intake.storing import Store
 from services.intake.vault import Vault
 from shared.consume import Subscription
+from shared.database import Writer
+from shared.envelope import Message
 from shared.events import CASES, CLASSIFICATIONS, WHISTLES
 from shared.metrics import TICKETS_BY_STATUS
 from shared.service import Parts, Runtime, Service
@@ -35,13 +39,17 @@ def build(runtime: Runtime) -> Parts:
     return Parts(
         router=router,
         state=desk,
-        subscriptions=[
-            Subscription("intake.projection", (CLASSIFICATIONS, CASES, WHISTLES), apply)
-        ],
+        subscriptions=[Subscription("intake.projection", (CLASSIFICATIONS, CASES, WHISTLES), hear)],
         measure=count_tickets,
         close=commit.close,
         shortcut=partial(Express, authority=runtime.authority, desk=desk),
     )
+
+
+def hear(writer: Writer, messages: Sequence[Message]) -> None:
+    """Take over what the others say, and say again what they miss."""
+    apply(writer, messages)
+    say_again(writer, messages)
 
 
 INTAKE = Service(name="intake", title="8890 热线受理", build=build)

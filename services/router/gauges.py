@@ -1,6 +1,7 @@
 """What the router measures of itself: cases, queues, whistles, and how often streets whistle."""
 
 import time
+from collections import Counter
 from collections.abc import Callable, Collection
 from datetime import datetime
 from typing import Final
@@ -8,6 +9,7 @@ from typing import Final
 from sqlalchemy import text
 
 from services.router.domain.clocks import CITIZEN
+from services.router.domain.conservation import Gap
 from services.router.domain.routing import Rules
 from services.router.metrics import (
     CLOCKS_DUE_SOON,
@@ -22,8 +24,10 @@ from shared.metrics import (
     CALENDAR_HORIZON_DAYS,
     CASES_OPEN,
     QUEUE_OPEN,
+    RECONCILED_SECONDS,
     STREET_TICKETS,
     STREET_WHISTLES,
+    UNACCOUNTED_TICKETS,
     WHISTLES_OPEN,
 )
 
@@ -67,6 +71,10 @@ SELECT coalesce(extract(epoch FROM :now - min(k.started_at)), 0) FROM clock k
 JOIN whistle w ON w.number = k.whistle
 WHERE k.stopped_at IS NULL AND k.kind = 'arrive' AND w.kind = 'emergency' AND w.state = 'dispatched'
 """)
+LAST_COMPARISON: Final = text(
+    "SELECT missed, extract(epoch FROM now() - ended_at) AS age FROM reconciliation"
+    " ORDER BY id DESC LIMIT 1"
+)
 EMERGENCIES: Final = ("P0", "P1")
 RATES_EVERY_SECONDS: Final = 600.0
 """A month of tickets is counted this often."""
@@ -84,6 +92,7 @@ def gauges(database: Database, rules: Rules) -> Callable[[], None]:
         with database.reading() as reader:
             _count_open(reader, units)
             _count_clocks(reader, now)
+            _count_missed(reader)
             if time.monotonic() - counted_at >= RATES_EVERY_SECONDS:
                 _count_streets(reader, streets, now)
                 counted_at = time.monotonic()
@@ -115,6 +124,17 @@ def _count_clocks(reader: Reader, now: datetime) -> None:
     EMERGENCY_UNARRIVED_SECONDS.set(float(reader.execute(UNARRIVED, {"now": now}).scalar_one()))
     for priority in EMERGENCIES:
         EMERGENCY_OLDEST_SECONDS.labels(priority).set(float(ages.get(priority, 0)))
+
+
+def _count_missed(reader: Reader) -> None:
+    """What the last comparison has found; nothing where there was none yet."""
+    row = reader.execute(LAST_COMPARISON).first()
+    if row is None:
+        return
+    counts = Counter(missed["gap"] for missed in row.missed)
+    for gap in Gap:
+        UNACCOUNTED_TICKETS.labels(gap).set(counts[gap])
+    RECONCILED_SECONDS.set(float(row.age))
 
 
 def _count_streets(reader: Reader, streets: Collection[str], now: datetime) -> None:

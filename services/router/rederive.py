@@ -90,7 +90,7 @@ def rederive(database: Database, rules: Rules, now: datetime, *, change: bool = 
         wrong = [one.held.record.number for one in found if one.count.differs]
         counted = sum((one.count for one in found), Derived())
         if wrong and change:
-            counted = retrying(partial(_mend, database, rules, now, wrong))
+            counted = retrying(partial(mend, database, rules, now, wrong))
         total += replace(counted, cases=len(numbers))
         after = numbers[-1]
 
@@ -159,7 +159,7 @@ def _rearmed(record: Record, rules: Rules) -> Record:
     return replace(record, clocks=clocks)
 
 
-def _mend(database: Database, rules: Rules, now: datetime, numbers: Sequence[str]) -> Derived:
+def mend(database: Database, rules: Rules, now: datetime, numbers: Sequence[str]) -> Derived:
     """Hold these cases, look again and store what differs now, in one transaction."""
     with working(database, rules, now) as work:
         work.ledger.hold(numbers)

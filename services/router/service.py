@@ -12,6 +12,8 @@ from services.router.http import case_lists, cases, incidents, queues, whistles
 from services.router.http.centre import Centre
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.units import load_units
+from services.router.reconcile import LOOK_SECONDS, reconciling
+from services.router.storage.counterparts import counterparts
 from services.router.storage.queues import QueueWatch
 from shared.calendar import load_calendar
 from shared.consume import Subscription
@@ -44,7 +46,9 @@ def build(runtime: Runtime) -> Parts:
     rules = load_rules(runtime.settings)
     database, relay = runtime.database, runtime.relay
 
+    both = counterparts(runtime.settings, database)
     clockwork = Task("router.clockwork", Clockwork(database, rules, relay).step, PAUSE_SECONDS)
+    reconciliation = Task("router.reconcile", reconciling(both, rules, relay), LOOK_SECONDS)
     return Parts(
         router=routes(),
         state=Centre(database, rules, QueueWatch(database), relay),
@@ -52,8 +56,9 @@ def build(runtime: Runtime) -> Parts:
             Subscription("router.cases", (CLASSIFICATIONS,), classified_handler(rules)),
             Subscription("router.callers", (TICKETS,), caller_handler(rules), CALLERS_WORDS),
         ],
-        tasks=[clockwork],
+        tasks=[clockwork, reconciliation],
         measure=gauges(database, rules),
+        close=both.close,
     )
 
 

@@ -211,3 +211,20 @@ class IncidentCounterRow(SQLModel, table=True):
 
     day: date = Field(primary_key=True)
     last: int
+
+
+class ReconciliationRow(SQLModel, table=True):
+    """One comparison of intake's tickets with the cases: of all, or of what changed `since`.
+
+    `missed` are the tickets that were in no place, each with what was wrong and where it was
+    last seen.
+    """
+
+    __tablename__ = "reconciliation"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    since: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    began_at: datetime = Field(sa_column=instant())
+    ended_at: datetime = Field(sa_column=instant())
+    tickets: int = Field(sa_column=Column(BigInteger, nullable=False))
+    missed: list[dict[str, str]] = Field(sa_column=Column(JSONB, nullable=False))
