@@ -1,5 +1,7 @@
 """Intake over HTTP: operators take tickets in and follow them; every caller read is recorded."""
 
+import asyncio
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -8,6 +10,7 @@ from typing import Annotated, Final
 from fastapi import Depends, Query, Request, Response
 from pydantic import StringConstraints
 from sqlmodel import col, select
+from starlette.concurrency import run_in_threadpool
 
 from services.intake.changes import Decide, Keep, change_ticket, nothing_else
 from services.intake.contract import (
@@ -19,6 +22,7 @@ from services.intake.contract import (
     Changed,
     Closing,
     Moment,
+    Routed,
     Submission,
     TicketPage,
     TicketView,
@@ -48,15 +52,20 @@ from shared.auth import Principal
 from shared.bodies import UnitSlug
 from shared.database import Database, Reader, Writer
 from shared.discretion import acts_for, may_know
+from shared.events import Case, Category, Priority
 from shared.metrics import CALLBACKS, CALLER_READS
 from shared.problems import Problem, not_found
 from shared.relay import Relay
 from shared.repeats import IdempotencyKey
 from shared.roles import Role
-from shared.text import Line
+from shared.taxonomy import load_taxonomy
+from shared.text import Line, Told
 from shared.web import Caller, RecordNumber, allow, api_router
 
 PROTECTED: Final = "来电人要求保密, 或本单位不是主办单位; 此次查询已记录"
+NOBODY: Final = b""
+"""The fingerprint of what is no phone: nobody has it."""
+LOOKS_AGAIN_SECONDS: Final = 0.03
 READERS: Final = (Role.OPERATOR, Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
 
 
@@ -80,16 +89,47 @@ Intake = Annotated[Desk, Depends(_desk)]
 router = api_router(tags=["tickets"])
 
 
-@router.post("/tickets", status_code=201, response_model=Accepted)
+@router.post("/tickets", status_code=201, response_model=Routed | Accepted)
 @allow(Role.OPERATOR, Role.SYSTEM)
 async def submit(
     submission: Submission,
     caller: Caller,
     intake: Intake,
     idempotency_key: IdempotencyKey = None,
+    wait: Annotated[str, Query(pattern=r"^[0-4](\.\d{1,3})?s?$|^5(\.0{1,3})?s?$")] = "0",
 ) -> Response:
-    """Accept a ticket (受理); answered once it is durable."""
-    return await take_in(intake, submission, caller, idempotency_key)
+    """Accept a ticket (受理); answered once it is durable.
+
+    With `wait`, up to five seconds (`2s`), the receipt says leaf, priority, street and unit as
+    soon as they are known; null where they are not known by then.
+    """
+    answer = await take_in(intake, submission, caller, idempotency_key)
+    seconds = float(wait.removesuffix("s"))
+    if seconds == 0 or answer.status_code != 201:
+        return answer
+    receipt = Routed.model_validate_json(bytes(answer.body))
+    case = await _routed(intake, receipt.number, seconds)
+    if case is not None:
+        known = {"leaf": case.leaf, "priority": case.priority, "street": case.place.street}
+        known["unit"] = case.lead_unit or case.desk
+        receipt = receipt.model_copy(update=known)
+    return Response(receipt.model_dump_json(), 201, media_type="application/json")
+
+
+async def _routed(intake: Desk, number: str, seconds: float) -> Case | None:
+    """What the router has made of a ticket, waited for so long."""
+
+    def read() -> Case | None:
+        with intake.database.reading() as reader:
+            row = reader.get(TicketRow, number)
+            return Case.model_validate(row.case_view) if row and row.case_view else None
+
+    until = time.monotonic() + seconds
+    case = await run_in_threadpool(read)
+    while case is None and time.monotonic() < until:
+        await asyncio.sleep(LOOKS_AGAIN_SECONDS)
+        case = await run_in_threadpool(read)
+    return case
 
 
 async def take_in(
@@ -109,14 +149,26 @@ def tickets(
     status: str | None = None,
     unit: UnitSlug | None = None,
     q: Line | None = None,
+    leaf: Annotated[str | None, Query(max_length=60)] = None,
+    category: Category | None = None,
+    priority: Priority | None = None,
+    phone: Told | None = None,
     start: Annotated[Moment | None, Query(alias="from")] = None,
     until: Annotated[Moment | None, Query(alias="to")] = None,
     cursor: Annotated[str | None, StringConstraints(max_length=200)] = None,
     limit: Annotated[int, Query(ge=1, le=200)] = 50,
 ) -> TicketPage:
-    """Tickets, newest first; a unit sees those it leads or assists."""
+    """Tickets, newest first; a unit sees those it leads or assists.
+
+    `phone` finds the tickets of who called from it, unless they are to be protected; looking
+    for a phone is recorded like reading a contact, and is not for units.
+    """
     if status is not None and status not in STATUSES:
         raise Problem(422, "没有这个状态", slug="unknown-status")
+    if leaf is not None and leaf not in load_taxonomy():
+        raise Problem(422, "没有这个事项", slug="unknown-leaf")
+    if phone is not None and caller.role is Role.UNIT:
+        raise Problem(403, "单位不能按电话查找")
     if caller.role is Role.UNIT:
         if unit not in (None, caller.unit):
             raise not_found()
@@ -125,10 +177,13 @@ def tickets(
         status,
         unit,
         q,
-        start,
-        until,
-        cursor,
-        limit,
+        leaf=leaf or category,
+        priority=priority,
+        caller=(intake.vault.fingerprint(phone) or NOBODY) if phone else None,
+        start=start,
+        end=until,
+        cursor=cursor,
+        limit=limit,
         asker=acts_for(caller.role, caller.unit),
         discreet=caller.role is Role.UNIT,
     )
@@ -137,6 +192,10 @@ def tickets(
             rows, following = find(reader, criteria, datetime.now(UTC))
     except BadCursor:
         raise Problem(422, "翻页游标无效", slug="bad-cursor") from None
+    if phone:
+        with intake.database.writing() as writer:
+            for row in rows:
+                writer.add(_reading(row.number, caller, granted=True))
     return TicketPage(items=[summary(row, caller.role) for row in rows], next=following)
 
 
@@ -245,16 +304,7 @@ def contact(number: RecordNumber, caller: Caller, intake: Intake) -> CallerView:
         visible = may_see(caller, row)
         granted = visible and may_call(caller, row)
         for asked in _vaults(row):
-            writer.add(
-                CallerReadRow(
-                    number=asked,
-                    subject=caller.subject,
-                    role=caller.role,
-                    unit=caller.unit,
-                    granted=granted,
-                    at=datetime.now(UTC),
-                )
-            )
+            writer.add(_reading(asked, caller, granted=granted))
         sealed = _sealed(writer, row) if granted else {}
     CALLER_READS.labels(caller.role, str(granted).lower()).inc()
     if not visible:
@@ -268,6 +318,18 @@ def contact(number: RecordNumber, caller: Caller, intake: Intake) -> CallerView:
         confidential=row.confidential,
         text=secret.text,
         address=secret.address,
+    )
+
+
+def _reading(number: str, caller: Principal, *, granted: bool) -> CallerReadRow:
+    """The record that somebody asked for a caller's contact."""
+    return CallerReadRow(
+        number=number,
+        subject=caller.subject,
+        role=caller.role,
+        unit=caller.unit,
+        granted=granted,
+        at=datetime.now(UTC),
     )
 
 

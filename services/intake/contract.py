@@ -118,6 +118,15 @@ class Accepted(BaseModel):
     doubts: Sequence[Doubt] = ()
 
 
+class Routed(Accepted):
+    """A receipt that was waited for: what is known by then of where the ticket goes."""
+
+    leaf: str | None = None
+    priority: str | None = None
+    street: str | None = None
+    unit: str | None = None
+
+
 class Callback(Body):
     """The answer to a call-back."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from services.intake.contract import Caller, Doubt, Submission
 from services.intake.history import History
 from services.intake.phones import dialable
+from services.intake.tables import in_one_form
 from services.intake.tickets import RECEIVED, numbers_quoted
 from services.intake.vault import Sealed
 from shared.envelope import CURRENT_TRACE, Event, event_id, new_id
@@ -138,6 +139,7 @@ def ticket_row(taken: Taken) -> Mapping[str, object]:
         "title": item.title,
         "text": item.text,
         "address": item.address,
+        "sought": in_one_form(item.title, item.text, item.address),
         "lat": asked.location.lat if asked.location else None,
         "lon": asked.location.lon if asked.location else None,
         "accused_unit": item.accused,

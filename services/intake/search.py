@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, and_, or_, text, tuple_
+from sqlalchemy import ColumnElement, and_, func, or_, text, tuple_
 from sqlmodel import col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
-from services.intake.tables import TicketRow
+from services.intake.tables import CallerVaultRow, TicketRow, in_one_form
 from services.intake.tickets import NUMBER
 from shared.database import Reader
 
 SEARCH_DAYS: Final = 90
-"""A search for words looks this far back unless it says from when."""
+"""A search for words, a leaf or a priority looks this far back unless it says from when."""
 
 
 class BadCursor(ValueError):
@@ -27,15 +27,19 @@ class BadCursor(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Criteria:
-    """What to list. `words` are sought in number, text and address as they stand.
+    """What to list. `words` are sought in number, title, text and address, in one form.
 
-    Tickets that complain about the unit `asker`, for which somebody asks, are left out; with
-    `discreet` a protected caller's ticket is not found by words that a unit may not see.
+    `leaf` may be a category too; `caller` is the fingerprint of a phone. Tickets that complain
+    about the unit `asker`, for which somebody asks, are left out; with `discreet` a protected
+    caller's ticket is not found by words that a unit may not see.
     """
 
     status: str | None = None
     unit: str | None = None
     words: str | None = None
+    leaf: str | None = None
+    priority: str | None = None
+    caller: bytes | None = None
     start: datetime | None = None
     end: datetime | None = None
     cursor: str | None = None
@@ -78,8 +82,25 @@ def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
         conditions.append(or_(col(TicketRow.lead_unit) == criteria.unit, assists))
     if criteria.asker is not None:
         conditions.append(col(TicketRow.accused_unit).is_distinct_from(criteria.asker))
+    if criteria.leaf is not None:
+        leaf = _said("leaf")
+        inside = "." not in criteria.leaf
+        conditions.append(
+            leaf.startswith(f"{criteria.leaf}.", autoescape=True)
+            if inside
+            else leaf == criteria.leaf
+        )
+    if criteria.priority is not None:
+        conditions.append(_said("priority") == criteria.priority)
+    if criteria.caller is not None:
+        conditions.append(
+            col(TicketRow.number).in_(
+                select(CallerVaultRow.number).where(CallerVaultRow.fingerprint == criteria.caller)
+            )
+        )
     if criteria.words is not None:
         conditions.append(_mentions(criteria.words, seen_whole=not criteria.discreet))
+    if criteria.words is not None or criteria.leaf is not None or criteria.priority is not None:
         start = start or now - timedelta(days=SEARCH_DAYS)
     if start is not None:
         conditions.append(received >= start)
@@ -91,14 +112,27 @@ def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
     return conditions
 
 
+def _said(name: str) -> ColumnElement[str]:
+    """What the case says of a ticket, or before there is one, the classification."""
+    case, classification = col(TicketRow.case_view), col(TicketRow.classification)
+    return func.coalesce(case[name].astext, classification[name].astext)
+
+
 def _mentions(words: str, *, seen_whole: bool) -> ColumnElement[bool]:
+    plain = in_one_form(words)
     said = or_(
-        col(TicketRow.text).contains(words, autoescape=True),
-        col(TicketRow.address).contains(words, autoescape=True),
+        col(TicketRow.sought).contains(plain, autoescape=True),
+        and_(
+            col(TicketRow.sought).is_(None),
+            or_(
+                col(TicketRow.text).contains(words, autoescape=True),
+                col(TicketRow.address).contains(words, autoescape=True),
+            ),
+        ),
     )
     if not seen_whole:
         said = and_(said, col(TicketRow.confidential).is_(False))
-    return or_(col(TicketRow.number) == words, said)
+    return or_(col(TicketRow.number) == plain.upper(), said)
 
 
 def _cursor(row: TicketRow) -> str:

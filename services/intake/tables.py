@@ -11,6 +11,7 @@ from sqlmodel import Field, SQLModel
 from services.intake.tickets import ANSWERED, Standing
 from shared.database import instant
 from shared.events import Channel, Heard, Kind, Location, Priority, Ticket, is_emergency
+from shared.folding import fold
 
 
 class TicketRow(SQLModel, table=True):
@@ -18,6 +19,8 @@ class TicketRow(SQLModel, table=True):
 
     One that was split off another (拆单) names its `parent`, whose caller is its own.
     `earlier` and `usual_street` are the caller's history as it was when the ticket came.
+    `sought` is what words are sought in, as `in_one_form` writes it; tickets of releases before
+    have none and are sought as they stand.
     """
 
     __tablename__ = "ticket"
@@ -55,6 +58,7 @@ class TicketRow(SQLModel, table=True):
     refers_to: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
     attempts: int = 0
     outcome: str | None = None
+    sought: str | None = None
 
     def standing(self) -> Standing:
         """The row as the rules see it."""
@@ -92,6 +96,7 @@ class TicketRow(SQLModel, table=True):
         self.version = standing.ticket.version
         self.text = standing.ticket.text
         self.address = standing.ticket.address
+        self.sought = in_one_form(self.title, self.text, self.address)
         self.round = standing.ticket.round
         self.status = standing.status
         self.urges = standing.urges
@@ -99,6 +104,11 @@ class TicketRow(SQLModel, table=True):
         self.confidential = standing.ticket.confidential
         self.accused_unit = standing.ticket.accused_unit
         self.heard = list(standing.ticket.heard)
+
+
+def in_one_form(*words: str | None) -> str:
+    """Words as they are sought: one width, one script, small letters (`shared.folding`)."""
+    return fold("\n".join(filter(None, words))).lower()
 
 
 class TimelineRow(SQLModel, table=True):

@@ -3,6 +3,7 @@
 import base64
 import json
 from datetime import UTC, datetime
+from urllib.parse import quote
 
 import psycopg
 import pytest
@@ -190,3 +191,81 @@ def test_a_parameter_that_the_list_does_not_have_is_refused(office: Office, quer
     assert answer.status_code == 422
     assert answer.json()["type"] == "urn:hotline:problem:unknown-parameter"
     assert "status" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("said", "sought"),
+    [
+        ("（三單元）的路燈不亮", "(三单元)"),
+        ("ＡＢＣ广场后头", "abc广场"),
+        ("门禁Ｗｉ－Ｆｉ断了", "wi-fi"),
+        ("王頂堤那儿", "王顶堤"),
+        ("王顶堤那边儿", "王頂堤"),
+    ],
+)
+def test_words_are_found_whatever_letters_they_were_written_with(
+    office: Office, said: str, sought: str
+) -> None:
+    number = office.submit(text=said)
+    assert number in numbers(office, f"?q={quote(sought)}&limit=200")
+
+
+def test_a_number_is_found_in_any_letters(office: Office) -> None:
+    number = office.submit(text="随便什么")
+    full_width = "".join(chr(ord(c) + 0xFEE0) for c in number)
+    for said in (number.lower(), full_width):
+        assert numbers(office, f"?q={quote(said)}") == [number]
+
+
+def test_a_title_is_sought_too(office: Office) -> None:
+    number = office.submit(text="内容里没有", title="急办件一号")
+    assert numbers(office, f"?q={quote('急办件一号')}") == [number]
+
+
+def test_what_is_added_later_is_found(office: Office) -> None:
+    number = office.submit(text="第一句话")
+    office.post(f"/tickets/{number}/amendments", {"text": "後來補充的特別詞"})
+    assert numbers(office, f"?q={quote('后来补充的特别词')}") == [number]
+
+
+def test_a_phone_finds_who_called_from_it_and_that_is_recorded(office: Office) -> None:
+    number = office.submit(text="有电话", caller={"phone": "13820007788"})
+    hidden = office.submit(text="保密的", caller={"phone": "13820007788", "confidential": True})
+    found = numbers(office, f"?phone={quote('138-2000 7788')}")
+    assert found == [number]
+    assert hidden not in found
+    assert numbers(office, "?phone=13820007789") == []
+    assert numbers(office, "?phone=1") == []
+    read = office.rows("SELECT subject, granted FROM caller_read WHERE number = :n", n=number)
+    assert len(read) == 1
+    assert office.get("/tickets?phone=13820007788", Role.UNIT, "market").status_code == 403
+
+
+@pytest.mark.parametrize("query", ["?leaf=grid.nothing", "?category=weather", "?priority=P9"])
+def test_a_filter_that_there_is_not_is_refused(office: Office, query: str) -> None:
+    assert office.get(f"/tickets{query}").status_code == 422
+
+
+def test_leaf_category_and_priority_keep_what_they_name(office: Office) -> None:
+    lamp, gas = office.submit(text="灯"), office.submit(text="气")
+    for number, leaf, priority in [
+        (lamp, "grid.street_lighting", "P3"),
+        (gas, "safety.gas_leak", "P0"),
+    ]:
+        with office.running.runtime.database.writing() as writer:
+            writer.execute(
+                text(
+                    "UPDATE ticket SET classification = jsonb_build_object("
+                    "'leaf', CAST(:leaf AS text), 'priority', CAST(:priority AS text))"
+                    " WHERE number = :number"
+                ),
+                {"leaf": leaf, "priority": priority, "number": number},
+            )
+    for query, kept in [
+        ("leaf=grid.street_lighting", {lamp}),
+        ("category=safety", {gas}),
+        ("priority=P0", {gas}),
+        ("priority=P3&category=grid", {lamp}),
+        ("priority=P0&category=grid", set()),
+    ]:
+        assert set(numbers(office, f"?{query}&limit=200")) & {lamp, gas} == kept, query

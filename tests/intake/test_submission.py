@@ -252,3 +252,17 @@ def test_more_than_can_wait_are_told_to_come_again(
     assert refused
     assert all(answer.headers["retry-after"] for answer in refused)
     assert office.counts()["ticket"] == before + len(stored)
+
+
+@pytest.mark.parametrize("wait", ["0.2", "0.2s"])
+def test_a_receipt_that_nobody_answers_to_in_time_says_what_it_knows(
+    office: Office, wait: str
+) -> None:
+    answer = office.post(f"/tickets?wait={wait}", {"text": "路灯不亮"})
+    assert answer.status_code == 201
+    assert answer.json()["unit"] is None
+
+
+@pytest.mark.parametrize("wait", ["6", "-1", "2m", "5.1s", "x"])
+def test_a_wait_that_is_too_long_or_none_is_refused(office: Office, wait: str) -> None:
+    assert office.post(f"/tickets?wait={wait}", {"text": "路灯不亮"}).status_code == 422

@@ -61,6 +61,18 @@ def test_a_ticket_stands_in_its_units_queue_within_a_second_and_explains_itself(
     ]
 
 
+def test_a_receipt_that_is_waited_for_says_where_the_ticket_goes(desk: Desk) -> None:
+    path, body = "/tickets?wait=5s", {"text": GAS}
+    answer = desk.ask("intake", "POST", path, json=body).json()
+    known = {name: answer[name] for name in ("leaf", "priority", "street", "unit")}
+    assert known == {
+        "leaf": "safety.gas_leak",
+        "priority": "P0",
+        "street": "wangdingdi",
+        "unit": "gas-heat",
+    }
+
+
 def test_live_danger_reaches_every_unit_that_is_called(desk: Desk) -> None:
     number = desk.submit(GAS + "，快来人")
     ticket = desk.settled(number)
