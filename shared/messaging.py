@@ -275,11 +275,6 @@ def mark_failed(writer: Writer, letter_id: int, error: str) -> None:
     )
 
 
-def prune_inbox(writer: Writer, before: datetime) -> None:
-    """Forget handled messages from before an instant, past the bus's own retention."""
-    writer.execute(text("DELETE FROM inbox WHERE handled_at < :before"), {"before": before})
-
-
 @dataclass(frozen=True, slots=True)
 class Backlog:
     """What waits in a service: events for the bus, parked messages; ages of the oldest, seconds."""

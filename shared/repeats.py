@@ -12,7 +12,6 @@ import time
 from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Annotated, Any, Final
 
 from fastapi import Header, Request, Response
@@ -26,8 +25,6 @@ from shared.problems import Problem
 IDEMPOTENCY_KEY: Final = r"^[\x21-\x7e]{1,255}$"
 """What a sender's key for a request looks like."""
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=IDEMPOTENCY_KEY)]
-KEPT_DAYS: Final = 7
-"""How long a sender may repeat a request under its key."""
 PATIENCE_SECONDS: Final = 2.0
 """How long the answer to a request that has just been carried out may take to be kept."""
 
@@ -142,11 +139,6 @@ class Repeats:
                     "key": claim.key,
                 },
             )
-
-
-def forget_requests(writer: Writer, before: datetime) -> None:
-    """Forget the requests of before an instant."""
-    writer.execute(text("DELETE FROM request_once WHERE at < :before"), {"before": before})
 
 
 async def idempotency_key(_: IdempotencyKey = None) -> None:

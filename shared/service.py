@@ -12,7 +12,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from importlib.metadata import PackageNotFoundError, version
 from typing import Final
 
@@ -27,13 +27,13 @@ from starlette.types import ASGIApp
 from shared.auth import Authority
 from shared.bus import Bus, BusUnavailable
 from shared.bus.connect import connect_bus
-from shared.bus.embedded import EmbeddedBus
 from shared.consume import ConsumerLoop, Subscription
 from shared.database import Database, migrate, missing_migrations
 from shared.deadletter_commands import deadletter_commands
 from shared.events import CASES, CLASSIFICATIONS, DEADLETTER, TICKETS, WHISTLES
+from shared.housekeeping import keep_house
 from shared.logs import configure_logs
-from shared.messaging import backlog, prune_inbox
+from shared.messaging import backlog
 from shared.metrics import (
     BUS_UP,
     CONSUMER_LAG,
@@ -45,7 +45,8 @@ from shared.metrics import (
 )
 from shared.postgres import database_url, ensure_database
 from shared.relay import Relay
-from shared.repeats import KEPT_DAYS, Repeats, forget_requests
+from shared.repeats import Repeats
+from shared.retention import Terms, load_terms
 from shared.settings import Settings, load_settings
 from shared.web import Check, Health, create_app
 
@@ -56,8 +57,6 @@ SWITCH_SECONDS: Final = 0.001
 from the database many times; at Python's 5 ms each, it would spend its time waiting."""
 MONITOR_SECONDS: Final = 5.0
 HOUSEKEEPING_SECONDS: Final = 3600.0
-INBOX_DAYS: Final = 14
-BUS_RETENTION_DAYS: Final = 7
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger()
@@ -72,6 +71,7 @@ class Runtime:
     bus: Bus
     authority: Authority
     relay: Relay
+    terms: Terms
 
 
 @dataclass(frozen=True)
@@ -163,7 +163,8 @@ def runtime_of(service: Service, settings: Settings) -> Runtime:
     database = Database(database_url(settings, service.name))
     bus = connect_bus(settings)
     relay = Relay(service.name, database, bus, all_topics(service, settings))
-    return Runtime(settings, database, bus, Authority(settings), relay)
+    terms = load_terms(settings.policy_dir)
+    return Runtime(settings, database, bus, Authority(settings), relay, terms)
 
 
 @contextlib.contextmanager
@@ -279,13 +280,8 @@ class Running:
         return False
 
     def _keep_house(self) -> bool:
-        before = datetime.now(UTC) - timedelta(days=INBOX_DAYS)
-        unrepeated = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
-        with self.runtime.database.writing() as writer:
-            prune_inbox(writer, before)
-            forget_requests(writer, unrepeated)
-        if isinstance(self.runtime.bus, EmbeddedBus):
-            self.runtime.bus.prune(BUS_RETENTION_DAYS)
+        runtime = self.runtime
+        keep_house(runtime.database, runtime.bus, runtime.terms, datetime.now(UTC))
         return False
 
 

@@ -7,10 +7,9 @@ from typing import Final
 from sqlalchemy import text
 
 from shared.database import Database, Writer
+from shared.retention import Kept, Terms
 
 EVERY_SECONDS: Final = 3600.0
-SHADOW_KEPT: Final = timedelta(days=90)
-"""Longer than anybody compares two models; drift looks back a week."""
 CHOICES_KEPT: Final = 1000
 """Years of choices: who put what in use stays on record for every model a rollback reaches."""
 BATCH: Final = 5000
@@ -27,21 +26,21 @@ SELECT count(*) FROM gone
 """)
 
 
-def forget(writer: Writer, now: datetime) -> bool:
+def forget(writer: Writer, now: datetime, shadow_kept: timedelta) -> bool:
     """Delete one batch of what is past keeping; whether there may be more.
 
     The newest choices stay, and among them the one that holds.
     """
-    told = writer.execute(FORGET_SHADOW, {"before": now - SHADOW_KEPT, "batch": BATCH})
+    told = writer.execute(FORGET_SHADOW, {"before": now - shadow_kept, "batch": BATCH})
     chosen = writer.execute(FORGET_CHOICES, {"kept": CHOICES_KEPT, "batch": BATCH})
     return BATCH in (told.scalar_one(), chosen.scalar_one())
 
 
-def forgetting(database: Database) -> Callable[[], bool]:
+def forgetting(database: Database, terms: Terms) -> Callable[[], bool]:
     """`forget` as a step of its own transaction."""
 
     def step() -> bool:
         with database.writing() as writer:
-            return forget(writer, datetime.now(UTC))
+            return forget(writer, datetime.now(UTC), terms[Kept.SHADOW_VERDICTS])
 
     return step

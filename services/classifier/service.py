@@ -46,7 +46,11 @@ def build(runtime: Runtime) -> Parts:
         ],
         tasks=[
             Task("classifier-shadow", shadow.step, SHADOW_PAUSE),
-            Task("classifier-retention", forgetting(runtime.database), FORGET_EVERY_SECONDS),
+            Task(
+                "classifier-retention",
+                forgetting(runtime.database, runtime.terms),
+                FORGET_EVERY_SECONDS,
+            ),
         ],
         checks={"model": lambda: bool(models.active.version)},
         refresh=models.refresh,

@@ -9,6 +9,7 @@ from services.intake.api import Desk, router
 from services.intake.express import Express
 from services.intake.group_commit import GroupCommit
 from services.intake.projection import apply
+from services.intake.retention import EVERY_SECONDS, forgetting
 from services.intake.said_again import say_again
 from services.intake.storing import Store
 from services.intake.vault import Vault
@@ -17,7 +18,7 @@ from shared.database import Writer
 from shared.envelope import Message
 from shared.events import CASES, CLASSIFICATIONS, WHISTLES
 from shared.metrics import TICKETS_BY_STATUS
-from shared.service import Parts, Runtime, Service
+from shared.service import Parts, Runtime, Service, Task
 
 
 def build(runtime: Runtime) -> Parts:
@@ -40,6 +41,9 @@ def build(runtime: Runtime) -> Parts:
         router=router,
         state=desk,
         subscriptions=[Subscription("intake.projection", (CLASSIFICATIONS, CASES, WHISTLES), hear)],
+        tasks=[
+            Task("intake-retention", forgetting(runtime.database, runtime.terms), EVERY_SECONDS)
+        ],
         measure=count_tickets,
         close=commit.close,
         shortcut=partial(Express, authority=runtime.authority, desk=desk),

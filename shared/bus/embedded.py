@@ -11,14 +11,17 @@ import threading
 import time
 import zlib
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 import psycopg
+from psycopg import sql
 from psycopg.rows import TupleRow
 from psycopg.types.json import Jsonb
 
 from shared.bus import BusUnavailable, PartitionLost, Received, Record
+from shared.days import ByDay, by_time, drop_days, make_days
 
 REBALANCE_SECONDS: Final = 1.0
 MAX_POLL_RECORDS: Final = 500
@@ -34,6 +37,23 @@ NOTICE_DEATH: Final = """
            set_config('tcp_keepalives_count', '3', false)
 """
 """Lets the server notice within seconds that a client's machine is gone, and free its locks."""
+
+RECORDS: Final = ByDay("record", by_time)
+SAFE: Final = """
+    SELECT t.topic, t.partition, min(coalesce(g.committed, t.next_offset)) AS safe
+    FROM topic_partition t LEFT JOIN group_partition g USING (topic, partition)
+    GROUP BY t.topic, t.partition
+"""
+"""Up to where every group has committed."""
+FORGET: Final = f"""
+    DELETE FROM record_rest WHERE ctid = ANY(ARRAY(
+        SELECT r.ctid FROM record_rest r JOIN ({SAFE}) done USING (topic, partition)
+        WHERE r.offset_ < done.safe AND r.published_at < %s LIMIT %s))
+""".encode()  # noqa: S608 constants of our own
+FORGOTTEN_AT_ONCE: Final = 5000
+OUT_OF_ORDER: Final = timedelta(hours=1)
+"""A record's time is that at which its transaction began, which may have waited for another: so
+much earlier than the one before it may it be."""
 
 Connection = psycopg.Connection[TupleRow]
 Partition = tuple[str, int]
@@ -119,22 +139,18 @@ class EmbeddedBus:
             )
             return dict(rows.fetchall())
 
-    def prune(self, older_than_days: int) -> int:
-        """Delete records past their retention that every group has committed; how many."""
+    def prune(self, now: datetime, kept: timedelta) -> None:
+        """Make the coming days' parts of the log, and drop what is past keeping.
+
+        What some group has not committed yet stays.
+        """
+        self.ensure_topics({})
         with _reachable(), self._connect() as connection:
-            return connection.execute(
-                """
-                DELETE FROM record r USING (
-                    SELECT t.topic, t.partition, min(coalesce(g.committed, t.next_offset)) AS safe
-                    FROM topic_partition t LEFT JOIN group_partition g USING (topic, partition)
-                    GROUP BY t.topic, t.partition
-                ) done
-                WHERE r.topic = done.topic AND r.partition = done.partition
-                  AND r.offset_ < done.safe
-                  AND r.published_at < now() - make_interval(days => %s)
-                """,
-                (older_than_days,),
-            ).rowcount
+            make_days(connection, RECORDS, now.date())
+            last = (now - kept).date()
+            drop_days(connection, RECORDS, last, lambda name: _is_spent(connection, name))
+            while connection.execute(FORGET, (now - kept, FORGOTTEN_AT_ONCE)).rowcount:
+                pass
 
     def answers(self) -> bool:
         try:
@@ -145,6 +161,15 @@ class EmbeddedBus:
 
     def close(self) -> None:
         """Nothing is held between calls."""
+
+
+def _is_spent(connection: Connection, part: str) -> bool:
+    """Whether every group has committed all records of a part of the log."""
+    query = sql.SQL(
+        "SELECT NOT EXISTS (SELECT FROM {part} r JOIN ({safe}) done USING (topic, partition)"
+        " WHERE r.offset_ >= done.safe)"
+    ).format(part=sql.Identifier(part), safe=sql.SQL(SAFE))
+    return connection.execute(query).fetchone() == (True,)
 
 
 class EmbeddedProducer:
@@ -243,6 +268,7 @@ class EmbeddedConsumer:
         self._group = group
         self._topics = list(topics)
         self._positions: dict[Partition, int] = {}
+        self._since: dict[Partition, datetime] = {}
         self._next_rebalance = 0.0
         self._gathered_at = 0.0
         connection.execute(NOTICE_DEATH)
@@ -278,11 +304,13 @@ class EmbeddedConsumer:
         keys = sorted(self._positions)
         rows = self._connection.execute(
             """
-            SELECT r.topic, r.partition, r.offset_, r.key, r.headers, r.value
-            FROM unnest(%s::text[], %s::int[], %s::bigint[]) AS p (topic, partition, position)
+            SELECT r.topic, r.partition, r.offset_, r.key, r.headers, r.value, r.published_at
+            FROM unnest(%s::text[], %s::int[], %s::bigint[], %s::timestamptz[])
+                AS p (topic, partition, position, since)
             CROSS JOIN LATERAL (
                 SELECT * FROM record
                 WHERE topic = p.topic AND partition = p.partition AND offset_ >= p.position
+                    AND published_at >= coalesce(p.since, '-infinity')
                 ORDER BY offset_ LIMIT %s
             ) r
             LIMIT %s
@@ -291,17 +319,17 @@ class EmbeddedConsumer:
                 [topic for topic, _ in keys],
                 [partition for _, partition in keys],
                 [self._positions[key] for key in keys],
+                [self._since.get(key) for key in keys],
                 max(1, MAX_POLL_RECORDS // len(keys)),
                 MAX_POLL_RECORDS,
             ),
             binary=True,
         )
-        received = [
-            Received(Record(topic, key, value, headers), partition, offset)
-            for topic, partition, offset, key, headers, value in rows
-        ]
-        for item in received:
-            self._positions[item.record.topic, item.partition] = item.offset + 1
+        received = []
+        for topic, partition, offset, key, headers, value, published_at in rows:
+            received.append(Received(Record(topic, key, value, headers), partition, offset))
+            self._positions[topic, partition] = offset + 1
+            self._since[topic, partition] = published_at - OUT_OF_ORDER
         return received
 
     def commit(self, records: Sequence[Received]) -> None:
@@ -334,6 +362,7 @@ class EmbeddedConsumer:
             place = (item.record.topic, item.partition)
             if place in self._positions:
                 self._positions[place] = min(self._positions[place], item.offset)
+                self._since.pop(place, None)
 
     def idle(self, seconds: float) -> None:
         deadline = time.monotonic() + seconds
@@ -384,6 +413,7 @@ class EmbeddedConsumer:
         kept: dict[Partition, int] = {(row[0], row[1]): row[2] for row in keep}
         before = self._positions
         self._positions = {place: before.get(place, start) for place, start in kept.items()}
+        self._since = {place: at for place, at in self._since.items() if place in before}
 
     def _own(self, places: Sequence[Partition], owner: int | None) -> None:
         self._connection.execute(

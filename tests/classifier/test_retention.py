@@ -6,9 +6,11 @@ import pytest
 from sqlalchemy import text
 
 from services.classifier import retention
-from services.classifier.retention import CHOICES_KEPT, SHADOW_KEPT, forgetting
+from services.classifier.retention import CHOICES_KEPT, forgetting
+from shared.retention import Kept, load_terms
 from tests.classifier.live_bench import Live
 
+TERMS = load_terms(None)
 STORE = text("""
 INSERT INTO shadow_verdict
     (number, model, ticket_version, leaf, priority, probability, abstained, at)
@@ -27,7 +29,7 @@ def small_batches(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def forget_all(live: Live) -> None:
-    step = forgetting(live.database)
+    step = forgetting(live.database, TERMS)
     while step():
         pass
 
@@ -35,7 +37,10 @@ def forget_all(live: Live) -> None:
 def test_old_verdicts_of_a_shadow_are_forgotten_whatever_the_model(live: Live) -> None:
     now = datetime.now(UTC)
     with live.database.writing() as writer:
-        for model, age in (("old", SHADOW_KEPT * 2), ("present", timedelta(days=1))):
+        for model, age in (
+            ("old", TERMS[Kept.SHADOW_VERDICTS] * 2),
+            ("present", timedelta(days=1)),
+        ):
             writer.execute(STORE, {"model": model, "at": now - age, "many": 100})
     forget_all(live)
     query = "SELECT model, count(*) FROM shadow_verdict GROUP BY model"

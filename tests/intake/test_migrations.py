@@ -16,7 +16,7 @@ from shared.settings import Settings
 from tests.conftest import drop_databases, own_databases
 
 DIALECT = postgresql.dialect()  # type: ignore[no-untyped-call]
-WITHOUT_A_CLASS = {"alembic_version", "inbox", "liveness", "request_once"}
+WITHOUT_A_CLASS = {"alembic_version", "inbox", "inbox_rest", "liveness", "request_once"}
 """Tables that only SQL speaks of."""
 
 

@@ -12,7 +12,7 @@ from shared import messaging
 from shared.database import migrate
 from tests.router.station import Station
 
-WITHOUT_A_CLASS = {"alembic_version", "inbox", "liveness", "request_once"}
+WITHOUT_A_CLASS = {"alembic_version", "inbox", "inbox_rest", "liveness", "request_once"}
 """Tables that only SQL speaks of."""
 
 TABLES = {
