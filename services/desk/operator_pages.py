@@ -3,13 +3,13 @@
 import re
 import secrets
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
 from fastapi import APIRouter, Response
 
 from services.desk.accounts import Visitor
-from services.desk.remote import GLANCE_SECONDS, Json, Refused, Services
+from services.desk.preview import look
+from services.desk.remote import Json, Refused
 from services.desk.visit import Given, Operator, Pages, Posted, page, said, see
 from shared.events import Kind
 
@@ -35,8 +35,9 @@ SATISFACTION: Final = {
     "unreached": "未接通",
 }
 FORM_ID: Final = re.compile(r"[A-Za-z0-9_-]{16,40}")
-NUMBER_SAID: Final = re.compile(r"[A-Z]{1,8}\d{8}-\d{6,}", re.IGNORECASE)
-PEOPLE: Final = ThreadPoolExecutor(8, "preview")
+LONGEST: Final = 4000
+"""So many characters a ticket's words may have; intake says so."""
+REUSED: Final = "idempotency-key-reused"
 
 router = APIRouter()
 
@@ -52,33 +53,47 @@ def form(form_id: str, visitor: Operator, desk: Pages) -> Response:
     """The form for a call."""
     if not FORM_ID.fullmatch(form_id):
         return see("/register")
-    return page(desk, visitor, "register.html", form_id=form_id, kinds=KINDS)
+    return page(desk, visitor, "register.html", form_id=form_id, kinds=KINDS, over=0, number="")
 
 
 @router.post("/register/{form_id}")
 def take(form_id: str, given: Posted, visitor: Operator, desk: Pages) -> Response:
     """Take the ticket: the form's id makes sure that it is taken once.
 
-    With `answer` it is a consult that the operator has answered, and it ends with that.
+    With `answer` it is a consult that the operator has answered, and it ends with that. What is
+    longer than a ticket may be goes in as a supplement, once the operator has said so (`rest`).
     """
+    ticket = _ticket(given)
+    words: str = ticket["text"]
+    over = len(words) - LONGEST
+
+    def again(status: int, sentence: str, number: str = "") -> Response:
+        shown = {"error": sentence, "given": given, "over": over, "number": number}
+        return page(
+            desk, visitor, "register.html", status, form_id=form_id, kinds=KINDS, **shown
+        )  # fmt: skip
+
+    if not words:
+        return again(422, "请先写诉求内容，一句话也可以。")
+    if over > 0 and not said(given, "rest"):
+        return again(422, f"已写 {len(words):,} 字，超出 {over:,} 字。")
     try:
-        taken = desk.services.post("intake", "/tickets", visitor, _ticket(given), key=form_id)
+        first = ticket | {"text": words[:LONGEST]}
+        taken = desk.services.post("intake", "/tickets", visitor, first, key=form_id)
         number = taken["number"]
+        for at in range(LONGEST, len(words), LONGEST):
+            more = {"text": words[at : at + LONGEST]}
+            path, key = f"/tickets/{number}/amendments", f"{form_id}-{at}"
+            desk.services.post("intake", path, visitor, more, key=key)
         if answer := said(given, "answer"):
             body = {"answer": answer}
             key = f"{form_id}-answer"
             desk.services.post("intake", f"/tickets/{number}/answer", visitor, body, key=key)
     except Refused as refused:
-        return page(
-            desk,
-            visitor,
-            "register.html",
-            refused.status,
-            form_id=form_id,
-            kinds=KINDS,
-            error=refused.detail,
-            given=given,
-        )
+        if refused.slug == REUSED:
+            number = refused.problem["number"]
+            return again(422, f"这张工单已收下：{number}。刚才的改动没有收进去。", number)
+        return again(refused.status, refused.detail)
     return see(f"/tickets/{number}?taken=1")
 
 
@@ -88,7 +103,9 @@ def _ticket(given: Given) -> Json:
         "phone": said(given, "phone") or None,
         "confidential": bool(said(given, "confidential")),
     }
-    ticket: Json = {"text": said(given, "text"), "kind": said(given, "kind") or "help"}
+    words = [said(given, "text"), said(given, "heard"), said(given, "transferred")]
+    text = "\n".join(word for word in words if word)
+    ticket: Json = {"text": text, "kind": said(given, "kind") or "help"}
     ticket |= {"address": said(given, "address") or None, "caller": caller}
     if accused := said(given, "accused_unit"):
         ticket["accused_unit"] = accused
@@ -99,58 +116,10 @@ def _ticket(given: Given) -> Json:
 
 @router.post("/preview")
 def preview(given: Posted, visitor: Operator, desk: Pages) -> Response:
-    """What the system would do with what has been typed so far: a part of the page.
-
-    Each service has its own time; what does not answer is said, the rest is shown.
-    """
-    text, address = said(given, "text")[:4000], said(given, "address")[:200]
-    if not text:
-        return page(desk, visitor, "_preview.html", judged=None, routed=None, alike=[], failed=[])
-    alike = PEOPLE.submit(_alike, desk.services, visitor, text, address)
-    failed: list[str] = []
-    judged = routed = None
-    try:
-        judged = desk.services.post(
-            "classifier", "/classify", visitor, {"text": text}, seconds=GLANCE_SECONDS
-        )
-    except Refused:
-        failed.append("判断服务没有应答，请照常登记；提交后会自动分类。")
-    if judged is not None:
-        asked = {
-            "text": text,
-            "address": address or None,
-            "leaf": judged["leaf"],
-            "priority": judged["priority"],
-            "abstained": judged["abstained"],
-            "danger": judged["danger"],
-            "accused_unit": said(given, "accused_unit") or None,
-        }
-        try:
-            routed = desk.services.post("router", "/route", visitor, asked, seconds=GLANCE_SECONDS)
-        except Refused:
-            failed.append("主办单位暂时查不到，其余照常。")
-    return page(
-        desk,
-        visitor,
-        "_preview.html",
-        judged=judged,
-        routed=routed,
-        alike=alike.result(),
-        failed=failed,
-    )
-
-
-def _alike(services: Services, visitor: Visitor, text: str, address: str) -> list[Json]:
-    """Tickets that what was typed may belong to: those it quotes, and others at its place."""
-    quoted = NUMBER_SAID.search(text)
-    words = quoted.group().upper() if quoted else address
-    if len(words) < 3:
-        return []
-    try:
-        found: list[Json] = services.get("intake", "/tickets", visitor, q=words, limit=5)["items"]
-    except Refused:
-        return []
-    return found
+    """What the system would do with what has been typed so far: a part of the page."""
+    text = said(given, "text")[:LONGEST]
+    seen = look(desk.services, visitor, _ticket(given) | {"text": text}) if text else None
+    return page(desk, visitor, "_preview.html", seen=seen)
 
 
 @router.get("/tickets")
@@ -172,16 +141,16 @@ def search(
 
 
 @router.get("/tickets/{number}")
-def ticket(number: str, visitor: Operator, desk: Pages, taken: str = "") -> Response:
-    """A ticket with its way so far; `taken` says that it has just come in."""
-    return _ticket_page(desk, visitor, number, taken=taken)
+def ticket(number: str, visitor: Operator, desk: Pages, taken: str = "", do: str = "") -> Response:
+    """A ticket with its way so far; `taken` says that it has just come in, `do` opens a form."""
+    return _ticket_page(desk, visitor, number, taken=taken, do=do)
 
 
 def _ticket_page(
     desk: Pages, visitor: Visitor, number: str, status: int = 200, **shown: Any
 ) -> Response:
     found = desk.services.get("intake", f"/tickets/{number}", visitor)
-    shown = {"taken": "", "caller": None, **shown}
+    shown = {"taken": "", "caller": None, "do": "", **shown}
     return page(
         desk, visitor, "ticket.html", status, ticket=found, endings=ENDINGS,
         satisfaction=SATISFACTION, **shown,
@@ -225,6 +194,6 @@ def follow(number: str, act: str, given: Posted, visitor: Operator, desk: Pages)
         desk.services.post("intake", f"/tickets/{number}/{act}", visitor, body, key=key)
     except Refused as refused:
         return _ticket_page(
-            desk, visitor, number, refused.status, error=refused.detail, given=given
+            desk, visitor, number, refused.status, error=refused.detail, given=given, do=act
         )
     return see(f"/tickets/{number}")

@@ -29,11 +29,14 @@ class Refused(Exception):
     `status` 503 stands too for a service that does not answer.
     """
 
-    def __init__(self, status: int, detail: str, slug: str = "") -> None:
+    def __init__(
+        self, status: int, detail: str, slug: str = "", problem: Mapping[str, Any] | None = None
+    ) -> None:
         super().__init__(detail)
         self.status = status
         self.detail = detail
         self.slug = slug
+        self.problem = problem or {}
 
 
 @dataclass(slots=True)
@@ -140,6 +143,6 @@ class Services:
         try:
             problem = answer.json()
             slug = str(problem["type"]).rpartition(":")[2]
-            raise Refused(answer.status_code, str(problem["detail"]), slug)
+            raise Refused(answer.status_code, str(problem["detail"]), slug, problem)
         except (ValueError, KeyError):
             raise Refused(answer.status_code, "系统出错，没有保存。请再试。") from None

@@ -3,9 +3,11 @@
 from collections.abc import Sequence
 from functools import partial
 
+from fastapi import APIRouter
 from sqlalchemy import text
 
-from services.intake.api import Desk, router
+from services.intake import api, glance
+from services.intake.api import Desk
 from services.intake.express import Express
 from services.intake.group_commit import GroupCommit
 from services.intake.projection import apply
@@ -19,6 +21,14 @@ from shared.envelope import Message
 from shared.events import CASES, CLASSIFICATIONS, WHISTLES
 from shared.metrics import TICKETS_BY_STATUS
 from shared.service import Parts, Runtime, Service, Task
+
+
+def routes() -> APIRouter:
+    """Every route."""
+    whole = APIRouter()
+    for part in (api, glance):
+        whole.include_router(part.router)
+    return whole
 
 
 def build(runtime: Runtime) -> Parts:
@@ -38,7 +48,7 @@ def build(runtime: Runtime) -> Parts:
             TICKETS_BY_STATUS.labels(status).set(count)
 
     return Parts(
-        router=router,
+        router=routes(),
         state=desk,
         subscriptions=[Subscription("intake.projection", (CLASSIFICATIONS, CASES, WHISTLES), hear)],
         tasks=[

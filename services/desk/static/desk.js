@@ -38,7 +38,8 @@ setInterval(tick, 10000);
 // Drafts: a copy of what is typed in this tab, until it is taken. Desks are shared, so nothing lasts longer.
 const drafts = [...document.querySelectorAll("form[data-draft]")];
 const place = (form) => `draft ${user} ${form.dataset.draft}`;
-const kept = (field) => field.name && field.type !== "hidden" && field.type !== "password";
+const SPOKEN = ["heard", "transferred"]; // hidden fields that a call fills
+const kept = (field) => field.name && field.type !== "password" && (field.type !== "hidden" || SPOKEN.includes(field.name));
 function save(form) {
   const values = {};
   for (const field of form.elements) {
@@ -68,60 +69,41 @@ for (const form of drafts) {
 }
 for (const button of document.querySelectorAll("form[action='/logout'] button")) button.addEventListener("click", () => sessionStorage.clear());
 
-// Forms are sent once; what cannot be taken back is asked first.
+// Forms are sent once, and only when somebody is there to take them; what cannot be taken back is asked first.
+async function reach(form, button) {
+  clearTimeout(form.retry);
+  try {
+    await fetch("/healthz", { cache: "no-store" });
+  } catch {
+    if (!form.querySelector(".unreached")) form.insertAdjacentHTML("afterbegin", '<p class="note unreached" role="alert">连不上服务器，内容已存在本页。恢复后自动再试，请勿关闭。</p>');
+    form.retry = setTimeout(() => reach(form, button), 3000);
+    return;
+  }
+  form.dataset.reached = "yes";
+  form.requestSubmit(button);
+}
 for (const form of document.querySelectorAll("form[method=post]")) {
   form.addEventListener("submit", (event) => {
     const button = event.submitter;
     if (form.dataset.sent) { event.preventDefault(); return; }
-    const question = form.dataset.confirm || form.dataset.confirmChosen;
-    if (question && !window.confirm(question)) { event.preventDefault(); return; }
+    if (form.dataset.draft && !form.dataset.reached) { event.preventDefault(); save(form); if (agreed(form)) reach(form, button); return; }
+    if (!form.dataset.draft && !agreed(form)) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
     if (form.dataset.draft) sessionStorage.setItem("sent", place(form));
     if (button) { button.setAttribute("aria-disabled", "true"); button.dataset.label = button.textContent; button.textContent = "提交中…"; }
   });
 }
+function agreed(form) {
+  const question = form.dataset.confirm || form.dataset.confirmChosen;
+  return !question || window.confirm(question);
+}
 window.addEventListener("pageshow", () => {
-  for (const form of document.querySelectorAll("form[data-sent]")) delete form.dataset.sent;
+  for (const form of document.querySelectorAll("form[data-sent]")) { delete form.dataset.sent; delete form.dataset.reached; }
   for (const button of document.querySelectorAll("button[aria-disabled]")) { button.removeAttribute("aria-disabled"); button.textContent = button.dataset.label; }
 });
 
-// The preview beside the call: asked a moment after the last key, late answers are dropped.
 const call = document.querySelector("form[data-preview]");
-if (call) {
-  const shown = document.getElementById("preview");
-  const count = document.getElementById("count");
-  let timer = 0;
-  let asked = null;
-  let danger = "";
-  async function look() {
-    asked?.abort();
-    const mine = asked = new AbortController();
-    const form = new URLSearchParams(new FormData(call));
-    try {
-      const answer = await fetch(call.dataset.preview, { method: "POST", body: form, signal: mine.signal, headers: { "X-Part": "preview" } });
-      const text = await answer.text();
-      if (mine !== asked) return;
-      if (answer.ok) {
-        shown.innerHTML = text;
-        const found = shown.querySelector("[data-danger]");
-        const told = found ? found.dataset.danger : "";
-        if (told && told !== danger) found.setAttribute("role", "alert");
-        danger = told;
-      } else if (answer.status === 401) shown.textContent = text;
-    } catch (error) {
-      if (error.name !== "AbortError") shown.insertAdjacentHTML("afterbegin", '<p class="note" role="status">连不上服务器，内容已存在本页。恢复后自动再试，请勿关闭。</p>');
-    }
-  }
-  const soon = () => {
-    count.textContent = `已写 ${call.elements.text.value.length.toLocaleString("zh-CN")} 字`;
-    clearTimeout(timer);
-    timer = setTimeout(() => { if (composing) soon(); else look(); }, 600);
-  };
-  call.addEventListener("input", soon);
-  if (call.elements.text.value) soon();
-  const phone = call.elements.phone;
-  phone.addEventListener("blur", () => { phone.value = phone.value.replace(/[\s-]/g, "").replace(/^\+?86(?=1\d{10}$)/, ""); });
-}
+if (call) import("./call.js").then((module) => module.follow(call, () => composing, save));
 
 // Keys: few, and never while something is written or composed.
 const rows = [...document.querySelectorAll("tr[data-open]")];
@@ -134,6 +116,7 @@ document.addEventListener("keydown", (event) => {
     return;
   }
   if (event.key === "F9") { event.preventDefault(); location.assign("/register"); return; }
+  if (call && event.key === "F8") { event.preventDefault(); document.querySelector("[data-transferred]")?.click(); return; }
   if (call && event.key === "F2") { event.preventDefault(); call.elements.text.focus(); return; }
   if (call && event.key === "F4") { event.preventDefault(); call.elements.address.focus(); return; }
   if (event.target.closest?.("input, textarea, select, button") || event.ctrlKey || event.altKey || event.metaKey) return;
