@@ -1,11 +1,14 @@
 """The pages of a desk at work: its queue, a case, a whistle, and every command on them."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Response
 
 from services.desk.accounts import Visitor
+from services.desk.conflicts import give
 from services.desk.forms import BLOW, CASE_FORMS, WHISTLE_FORMS, Form, body_of
 from services.desk.remote import Json, Refused
 from services.desk.visit import Handler, Pages, Posted, Worker, page, said, see
@@ -34,19 +37,45 @@ router = APIRouter()
 
 @router.get("/queue")
 def queue(
-    visitor: Worker, desk: Pages, view: str = "", leaf: str = "", cursor: str = ""
+    visitor: Worker,
+    desk: Pages,
+    view: str = "",
+    leaf: str = "",
+    priority: str = "",
+    cursor: str = "",
 ) -> Response:
     """What the desk has to do, danger first, then what is due next."""
+    return _queue_page(desk, visitor, Chosen(view, leaf, priority, cursor))
+
+
+@dataclass(frozen=True, slots=True)
+class Chosen:
+    """What a list is narrowed to."""
+
+    view: str = ""
+    leaf: str = ""
+    priority: str = ""
+    cursor: str = ""
+
+    def path(self, **other: str) -> str:
+        """The address of such a list, the filters kept."""
+        asked = {"view": self.view, "leaf": self.leaf, "priority": self.priority, **other}
+        query = urlencode({name: value for name, value in asked.items() if value})
+        return f"/queue?{query}" if query else "/queue"
+
+
+def _queue_page(
+    desk: Pages, visitor: Visitor, chosen: Chosen, status: int = 200, error: str | None = None
+) -> Response:
     views = OF_A_UNIT if visitor.role is Role.UNIT else OF_THE_CENTRE
-    view = view if view in views else ""
-    asked = VIEWS[view][1]
-    found = desk.services.get(
-        "router", "/cases", visitor, **asked, leaf=leaf, cursor=cursor, limit=20
-    )
-    whistles = _whistles(desk, visitor) if view == "" and not cursor else []
+    if chosen.view not in views:
+        chosen = replace(chosen, view="")
+    asked = VIEWS[chosen.view][1] | {"leaf": chosen.leaf, "priority": chosen.priority}
+    found = desk.services.get("router", "/cases", visitor, **asked, cursor=chosen.cursor, limit=20)
+    whistles = [] if chosen.view or chosen.cursor else _whistles(desk, visitor)
     return page(
-        desk, visitor, "queue.html", found=found, view=view, leaf=leaf, whistles=whistles,
-        views=[(name, VIEWS[name][0]) for name in views],
+        desk, visitor, "queue.html", status, found=found, chosen=chosen, whistles=whistles,
+        views=[(name, VIEWS[name][0]) for name in views], error=error,
     )  # fmt: skip
 
 
@@ -66,24 +95,29 @@ def _waits_for(whistle: Json, visitor: Visitor) -> bool:
 
 @router.post("/queue/accept")
 def accept_many(given: Posted, visitor: Worker, desk: Pages) -> Response:
-    """签收所选: danger is opened one by one, it is left out here."""
+    """签收, one by its own button or all that are chosen; the list stays as it was narrowed."""
     refused: list[str] = []
-    for chosen in given.get("chosen", [])[:50]:
-        number, _, version = chosen.partition("@")
+    one = said(given, "one")
+    for wanted in [one] if one else given.get("chosen", [])[:50]:
+        number, _, version = wanted.partition("@")
         body = {"version": int(version)} if version.isdigit() else {}
         try:
-            desk.services.post("router", f"/cases/{number}/accept", visitor, body)
+            give(desk.services, visitor, f"/cases/{number}", f"/cases/{number}/accept", body, None)
         except Refused as error:
             refused.append(f"{number}：{error.detail}")
+    chosen = Chosen(said(given, "view"), said(given, "leaf"), said(given, "priority"))
     if refused:
-        return page(desk, visitor, "refused.html", 409, sentence="；".join(refused))
-    return see("/queue")
+        return _queue_page(desk, visitor, chosen, 409, "；".join(refused))
+    return see(chosen.path())
 
 
 @router.get("/cases/{number}")
-def case(number: str, visitor: Handler, desk: Pages, do: str = "") -> Response:
-    """A case, with what this reader may do; `do` is the command whose form stands open."""
-    return _case_page(desk, visitor, number, do=do)
+def case(number: str, visitor: Handler, desk: Pages, do: str = "", moved: str = "") -> Response:
+    """A case, with what this reader may do; `do` is the command whose form stands open.
+
+    `moved` is what of it the last command has changed.
+    """
+    return _case_page(desk, visitor, number, do=do, moved=moved)
 
 
 def _case_page(
@@ -95,7 +129,7 @@ def _case_page(
         forms.append(BLOW)
     return page(
         desk, visitor, "case.html", status, found=found, case=found["case"], forms=forms,
-        **{"do": "", "contact": None, **shown},
+        **{"do": "", "moved": "", "contact": None, **shown},
     )  # fmt: skip
 
 
@@ -126,13 +160,15 @@ def command(number: str, command: str, given: Posted, visitor: Handler, desk: Pa
         raise Refused(404, "没有这样的操作。")
     path = f"/cases/{number}/{'whistles' if form is BLOW else command}"
     try:
-        after = desk.services.post(
-            "router", path, visitor, body_of(form, given), key=said(given, "form_id") or None
-        )
+        key = said(given, "form_id") or None
+        record = f"/cases/{number}"
+        after = give(desk.services, visitor, record, path, body_of(form, given), key)
     except Refused as refused:
         return _case_page(
             desk, visitor, number, refused.status, do=command, error=refused.detail, given=given
         )
+    if after is None:
+        return see(record)
     if form is BLOW:
         return see(f"/whistles/{after['whistle']['number']}")
     moved = after.get("moved") or {}
@@ -180,9 +216,8 @@ def order(number: str, command: str, given: Posted, visitor: Handler, desk: Page
         raise Refused(404, "没有这样的操作。")
     key = said(given, "form_id") or None
     try:
-        desk.services.post(
-            "router", f"/whistles/{number}/{command}", visitor, body_of(form, given), key=key
-        )
+        record = f"/whistles/{number}"
+        give(desk.services, visitor, record, f"{record}/{command}", body_of(form, given), key)
     except Refused as refused:
         return _whistle_page(
             desk, visitor, number, refused.status, do=command, error=refused.detail, given=given

@@ -86,5 +86,5 @@ def _named(routed: Json | None, address: str | None) -> str | None:
     place = routed["place"] if routed else None
     if place and place["certainty"] in CERTAIN and place["evidence"]:
         named: str = place["evidence"][-1]["name"]
-        return named[:60] if len(named) > 1 else None
-    return address[:60] if address and len(address) > 1 else None
+        return named[:200]
+    return address[:200] if address else None

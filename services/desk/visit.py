@@ -20,7 +20,7 @@ from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
 
-from services.desk import words
+from services.desk import way, words
 from services.desk.accounts import Visitor, visitor_of
 from services.desk.alerts import Alerts, alerts_for
 from services.desk.remote import Refused, Services
@@ -118,6 +118,8 @@ def environment() -> Environment:
         DISPOSITIONS=words.DISPOSITIONS,
         DUTIES=words.DUTIES,
         FLAGS=words.FLAGS,
+        details=way.details,
+        stations=way.stations,
         fresh_id=lambda: secrets.token_urlsafe(16),
         left=words.left,
         pressing=words.pressing,

@@ -1,5 +1,6 @@
 """How the pages say it: states, times, clocks and happenings in the words of the desks."""
 
+import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta
 from typing import Any, Final
@@ -171,7 +172,8 @@ HAPPENINGS: Final = {
     "refused": "不属本单位",
     "released": "解除呼叫",
 }
-ACTORS: Final = {"model": "模型", "rule": "规则", "system": "系统"}
+VERSION: Final = re.compile(r"\.v\d+$")
+ACTORS: Final = {"model": "模型", "rule": "规则", "system": "系统", "clock": "计时"}
 
 
 def instant(value: str | datetime) -> datetime:
@@ -186,6 +188,11 @@ def when(value: str | datetime | None) -> str:
         return "—"
     moment = instant(value)
     return f"{moment.month}月{moment.day}日 {moment:%H:%M}"
+
+
+def clock_time(value: str | datetime) -> str:
+    """“10:32”, in Shanghai."""
+    return f"{instant(value):%H:%M}"
 
 
 def span(length: timedelta) -> str:
@@ -221,10 +228,9 @@ def spot(whistle: Mapping[str, Any]) -> str:
 
 
 def happened(name: str) -> str:
-    """What a line of a timeline or log says."""
-    parts = name.removeprefix("hotline.").split(".")
-    bare = ".".join(part for part in parts if not part.startswith("v"))
-    return HAPPENINGS.get(bare) or HAPPENINGS.get(parts[1] if len(parts) > 1 else bare, bare)
+    """What a line of a timeline or log says: by the name of a fact, or of an event's type."""
+    bare = VERSION.sub("", name.removeprefix("hotline."))
+    return HAPPENINGS.get(bare) or HAPPENINGS.get(bare.rpartition(".")[2], bare)
 
 
 def who(name: str) -> str:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from pydantic import BaseModel, StrictBool, StringConstraints
+from pydantic import AfterValidator, BaseModel, StrictBool, StringConstraints
 from sqlmodel import col, select
 
 from services.intake.api import Desk, Intake
@@ -24,11 +24,15 @@ from shared.database import Reader
 from shared.events import CaseState, Heard
 from shared.hearing import listen
 from shared.roles import Role
+from shared.text import Line, clean
 from shared.web import Caller, allow, api_router
 
 NEARBY: Final = 5
 LOOKED_THROUGH: Final = 40
 """So many of a place's last tickets are looked at for open ones."""
+
+SHORTEST_NAME: Final = 2
+"""A single character names no place: it is in every ticket."""
 
 router = api_router(tags=["tickets"])
 
@@ -36,10 +40,10 @@ router = api_router(tags=["tickets"])
 class Glance(Body):
     """What has been typed so far; `place` and `leaf` are what the others made of it."""
 
-    text: Annotated[str, StringConstraints(max_length=4000)] = ""
+    text: Annotated[str, StringConstraints(max_length=4000), AfterValidator(clean)] = ""
     phone: Phone = None
     confidential: StrictBool = False
-    place: Annotated[str, StringConstraints(min_length=2, max_length=60)] | None = None
+    place: Line | None = None
     leaf: LeafSlug | None = None
 
 
@@ -121,7 +125,7 @@ def _of_caller(
 
 def _open_at(reader: Reader, place: str | None, now: datetime) -> Sequence[TicketRow]:
     """Open tickets whose words or address name a place, newest first."""
-    if place is None:
+    if place is None or len(place) < SHORTEST_NAME:
         return []
     rows, _ = find(reader, Criteria(words=place, limit=LOOKED_THROUGH), now)
     return [row for row in rows if row.status != CaseState.CLOSED]

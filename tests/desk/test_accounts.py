@@ -190,6 +190,20 @@ def test_there_is_a_word_for_everything(said: dict[str, str], there_are: type[Ca
 
 
 @pytest.mark.parametrize(
+    ("name", "told"),
+    [
+        ("verified", "核实通过"),
+        ("verification_failed", "核实未过"),
+        ("hotline.case.verified.v1", "核实通过"),
+        ("hotline.ticket.called_back.v1", "回访"),
+        ("hotline.classification.danger_heard.v2", "听到险情"),
+    ],
+)
+def test_what_happened_has_a_name(name: str, told: str) -> None:
+    assert words.happened(name) == told
+
+
+@pytest.mark.parametrize(
     ("rest", "told"),
     [
         (timedelta(seconds=30), "还剩 不足 1 分"),

@@ -87,16 +87,22 @@ for (const form of document.querySelectorAll("form[method=post]")) {
     const button = event.submitter;
     if (form.dataset.sent) { event.preventDefault(); return; }
     if (form.dataset.draft && !form.dataset.reached) { event.preventDefault(); save(form); if (agreed(form)) reach(form, button); return; }
-    if (!form.dataset.draft && !agreed(form)) { event.preventDefault(); return; }
+    if (!form.dataset.draft && !agreed(form, button)) { event.preventDefault(); return; }
     form.dataset.sent = "yes";
     if (form.dataset.draft) sessionStorage.setItem("sent", place(form));
     if (button) { button.setAttribute("aria-disabled", "true"); button.dataset.label = button.textContent; button.textContent = "提交中…"; }
   });
 }
-function agreed(form) {
-  const question = form.dataset.confirm || form.dataset.confirmChosen;
+function agreed(form, button) {
+  const chosen = form.querySelectorAll("[name=chosen]:checked").length;
+  if (button?.dataset.chosen && !chosen) return false;
+  const question = form.dataset.confirm || button?.dataset.chosen?.replace("{n}", chosen);
   return !question || window.confirm(question);
 }
+const picked = document.getElementById("picked");
+document.getElementById("rows")?.addEventListener("change", (event) => {
+  if (picked) picked.textContent = `已选 ${event.currentTarget.querySelectorAll("[name=chosen]:checked").length} 件`;
+});
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) { delete form.dataset.sent; delete form.dataset.reached; }
   for (const button of document.querySelectorAll("button[aria-disabled]")) { button.removeAttribute("aria-disabled"); button.textContent = button.dataset.label; }
