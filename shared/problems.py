@@ -170,12 +170,12 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     errors = error.errors()
     if any(e["type"] == "json_invalid" for e in errors):
         return Problem(400, "正文不是合法的 JSON").response()
-    found = _places(errors)
+    found = mendings(errors)
     first = f"{found[0]['field'].removeprefix('body.')}: {found[0]['message']}"
     return Problem(422, f"有字段不符合要求。{first}", errors=found).response()
 
 
-def _places(errors: Sequence[Any]) -> list[dict[str, Any]]:
+def mendings(errors: Sequence[Any]) -> list[dict[str, Any]]:
     """Where each error is, what kind it is and how to mend it.
 
     Never the value, which may be personal.

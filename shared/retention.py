@@ -25,8 +25,9 @@ class Kept(StrEnum):
 
     The bus's log; which messages were handled; keys under which a request may be repeated;
     the numbers by which other channels know their tickets; parked messages that were handled
-    after all; closed entries of queues; what a shadow model said; after the end of a ticket
-    the caller's contact with all that knows them again, and the ticket's words.
+    after all; closed entries of queues; what a shadow model said; files that were tried and not
+    imported, and what became of each row of an import; after the end of a ticket the caller's
+    contact with all that knows them again, and the ticket's words.
     """
 
     BUS_LOG = "bus_log"
@@ -36,6 +37,8 @@ class Kept(StrEnum):
     HANDLED_LETTERS = "handled_letters"
     CLOSED_ENTRIES = "closed_entries"
     SHADOW_VERDICTS = "shadow_verdicts"
+    IMPORT_FILES = "import_files"
+    IMPORTS = "imports"
     CONTACTS = "contacts"
     TEXTS = "texts"
 

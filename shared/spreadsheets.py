@@ -1,8 +1,17 @@
-"""Cells that a spreadsheet shows and does not carry out."""
+"""Cells that a spreadsheet shows and does not carry out, and tables made of them."""
 
+import csv
+import io
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-_STARTS_A_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+from openpyxl import Workbook
+from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
+_STARTS_A_FORMULA: Final = (*"=+-@＝＋－＠", "\t", "\r", "\n")
+"""A spreadsheet with a Chinese keyboard takes the wide signs for the narrow ones."""
+PIECE_BYTES: Final = 1 << 16
 
 
 def inert(cell: str) -> str:
@@ -18,3 +27,25 @@ def as_written(cell: str) -> str:
 def _is_formula(cell: str) -> bool:
     """Whether it begins like a formula, behind apostrophes perhaps: these must come back too."""
     return cell.lstrip("'").startswith(_STARTS_A_FORMULA)
+
+
+def csv_lines(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """A table as a spreadsheet opens it: UTF-8 with its mark; no cell is a formula."""
+    yield b"\xef\xbb\xbf"
+    for row in rows:
+        line = io.StringIO()
+        csv.writer(line).writerow(map(inert, row))
+        yield line.getvalue().encode()
+
+
+def workbook(title: str, rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
+    """A table as a workbook, piece by piece; no cell is a formula."""
+    book = Workbook(write_only=True)
+    sheet = book.create_sheet(title)
+    for row in rows:
+        sheet.append([inert(ILLEGAL_CHARACTERS_RE.sub("", cell)) for cell in row])
+    with tempfile.TemporaryFile() as file:
+        book.save(file)
+        file.seek(0)
+        while piece := file.read(PIECE_BYTES):
+            yield piece

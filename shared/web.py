@@ -60,6 +60,16 @@ def allow(*roles: Role) -> Callable[[Endpoint], Endpoint]:
     return mark
 
 
+def takes(most_bytes: int) -> Callable[[Endpoint], Endpoint]:
+    """Say how long a body an endpoint takes, where that is not MAX_BODY_BYTES."""
+
+    def mark(endpoint: Endpoint) -> Endpoint:
+        endpoint.most_bytes = most_bytes  # type: ignore[attr-defined]
+        return endpoint
+
+    return mark
+
+
 def roles_of(endpoint: Callable[..., Any]) -> frozenset[Role]:
     """The roles that `allow` names for an endpoint. Raises AttributeError where it names none."""
     roles: frozenset[Role] = getattr(endpoint, "allowed_roles")  # noqa: B009
@@ -85,6 +95,7 @@ class GuardedRoute(APIRoute):
         repeatable = "POST" in (self.methods or ()) and not names_its_requests(self.endpoint)
         handle = super().get_route_handler()
         parameters = _query_of(self.dependant)
+        most_bytes: int = getattr(self.endpoint, "most_bytes", MAX_BODY_BYTES)
 
         async def guarded(request: Request) -> Response:
             authority: Authority = request.app.state.authority
@@ -97,7 +108,7 @@ class GuardedRoute(APIRoute):
             request.state.caller = caller
             if not parameters.issuperset(request.query_params):
                 raise Problem(422, _none_but(parameters), slug="unknown-parameter")
-            asked = Request(request.scope, _bounded(request.receive))
+            asked = Request(request.scope, _bounded(request.receive, most_bytes))
             key = asked.headers.get("idempotency-key")
             repeats: Repeats | None = request.app.state.repeats
             if key is None or repeats is None or not repeatable:
@@ -120,15 +131,15 @@ def _none_but(parameters: frozenset[str]) -> str:
     return f"有不认识的查询参数，请删去；可用的有 {'、'.join(sorted(parameters))}"
 
 
-def _bounded(receive: Receive) -> Receive:
-    """The same body, as long as it stays under MAX_BODY_BYTES."""
+def _bounded(receive: Receive, most_bytes: int) -> Receive:
+    """The same body, as long as it is no longer than that."""
     total = 0
 
     async def bounded() -> Message:
         nonlocal total
         message = await receive()
         total += len(message.get("body", b""))
-        if total > MAX_BODY_BYTES:
+        if total > most_bytes:
             raise HTTPException(413)
         return message
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Final
 
 from fastapi import APIRouter
 from sqlalchemy import text
@@ -10,6 +11,8 @@ from services.intake import api, glance
 from services.intake.api import Desk
 from services.intake.express import Express
 from services.intake.group_commit import GroupCommit
+from services.intake.imports import api as imports
+from services.intake.imports.running import Importer
 from services.intake.projection import apply
 from services.intake.retention import EVERY_SECONDS, forgetting
 from services.intake.said_again import say_again
@@ -22,11 +25,14 @@ from shared.events import CASES, CLASSIFICATIONS, WHISTLES
 from shared.metrics import TICKETS_BY_STATUS
 from shared.service import Parts, Runtime, Service, Task
 
+IMPORT_SECONDS: Final = 1.0
+"""How long the importer waits where there is nothing to take in, or calls go first."""
+
 
 def routes() -> APIRouter:
     """Every route."""
     whole = APIRouter()
-    for part in (api, glance):
+    for part in (api, glance, imports):
         whole.include_router(part.router)
     return whole
 
@@ -34,10 +40,13 @@ def routes() -> APIRouter:
 def build(runtime: Runtime) -> Parts:
     """Intake's parts."""
     vault = Vault(runtime.settings)
-    store = Store(runtime.database.url, vault, runtime.settings.number_prefix)
+    prefix = runtime.settings.number_prefix
+    store = Store(runtime.database.url, vault, prefix)
     commit = GroupCommit(store, runtime.relay)
 
     desk = Desk(runtime.database, commit, vault, runtime.relay)
+    beside = GroupCommit(Store(runtime.database.url, vault, prefix), runtime.relay)
+    importer = Importer(runtime.database, vault, beside)
 
     def count_tickets() -> None:
         query = "SELECT status, count(*) FROM ticket WHERE status <> 'closed' GROUP BY status"
@@ -47,15 +56,20 @@ def build(runtime: Runtime) -> Parts:
         for status, count in counts.items():
             TICKETS_BY_STATUS.labels(status).set(count)
 
+    def close() -> None:
+        commit.close()
+        importer.close()
+
     return Parts(
         router=routes(),
         state=desk,
         subscriptions=[Subscription("intake.projection", (CLASSIFICATIONS, CASES, WHISTLES), hear)],
         tasks=[
-            Task("intake-retention", forgetting(runtime.database, runtime.terms), EVERY_SECONDS)
+            Task("intake-retention", forgetting(runtime.database, runtime.terms), EVERY_SECONDS),
+            Task("intake-imports", importer.step, IMPORT_SECONDS),
         ],
         measure=count_tickets,
-        close=commit.close,
+        close=close,
         shortcut=partial(Express, authority=runtime.authority, desk=desk),
     )
 

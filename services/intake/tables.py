@@ -185,3 +185,54 @@ class CallbackRow(SQLModel, table=True):
     comment: str
     by_: str
     at: datetime = Field(sa_column=instant())
+
+
+class ImportRow(SQLModel, table=True):
+    """A table that is being taken in, and how far.
+
+    `worker` has it until `leased_until`; a worker that died leaves it to the next. `rows` is
+    unknown until it was read once, `position` the number of the last row dealt with.
+    """
+
+    __tablename__ = "import"
+
+    id: UUID = Field(primary_key=True)
+    subject: str
+    role: str
+    key: bytes | None = None
+    digest: bytes
+    name: str
+    columns: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))
+    mapping: dict[str, int] = Field(sa_column=Column(JSONB, nullable=False))
+    dry_run: bool
+    state: str
+    rows: int | None = None
+    position: int = 0
+    accepted: int = 0
+    refused: int = 0
+    reason: str | None = None
+    worker: UUID | None = None
+    leased_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    created_at: datetime = Field(sa_column=instant())
+    changed_at: datetime = Field(sa_column=instant())
+
+
+class ImportPartRow(SQLModel, table=True):
+    """A piece of a table's file, sealed as what callers said."""
+
+    __tablename__ = "import_part"
+
+    import_id: UUID = Field(primary_key=True)
+    part: int = Field(primary_key=True)
+    sealed: bytes
+
+
+class ImportLineRow(SQLModel, table=True):
+    """What became of a row of a table: the number of its ticket, or why it was refused."""
+
+    __tablename__ = "import_line"
+
+    import_id: UUID = Field(primary_key=True)
+    row: int = Field(primary_key=True)
+    number: str | None = None
+    refusals: list[dict[str, str]] = Field(sa_column=Column(JSONB, nullable=False))

@@ -62,9 +62,12 @@ class Vault:
 
     def seal(self, number: str, content: Sealed) -> bytes:
         """The content, sealed for this ticket."""
+        return self.wrap(number, content.model_dump_json(exclude_none=True).encode())
+
+    def wrap(self, name: str, plain: bytes) -> bytes:
+        """Anything that callers said, sealed so that it opens under this name alone."""
         nonce = os.urandom(NONCE_BYTES)
-        plain = content.model_dump_json(exclude_none=True).encode()
-        return VERSION + nonce + self._cipher.encrypt(nonce, plain, number.encode())
+        return VERSION + nonce + self._cipher.encrypt(nonce, plain, name.encode())
 
     def fingerprint(self, phone: str) -> bytes | None:
         """The same for the same phone however it is written; None where it is nobody's own.
@@ -79,10 +82,17 @@ class Vault:
 
     def open(self, number: str, sealed: bytes) -> Sealed:
         """The content sealed for this ticket. Raises VaultError."""
+        try:
+            return Sealed.model_validate_json(self.unwrap(number, sealed))
+        except ValueError as error:
+            raise VaultError(f"the contact of {number} is not one") from error
+
+    def unwrap(self, name: str, sealed: bytes) -> bytes:
+        """What was sealed under this name. Raises VaultError."""
         nonce, cipher = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
         try:
             if sealed[:1] != VERSION:
                 raise VaultError("sealed by another version")
-            return Sealed.model_validate_json(self._cipher.decrypt(nonce, cipher, number.encode()))
+            return self._cipher.decrypt(nonce, cipher, name.encode())
         except (InvalidTag, ValueError) as error:
-            raise VaultError(f"the contact of {number} does not open") from error
+            raise VaultError(f"what is sealed as {name} does not open") from error
