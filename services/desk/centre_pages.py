@@ -1,26 +1,57 @@
 """The grid centre's judgements, the events it gathers calls into, and the supervisor's view."""
 
-from typing import Final
+import time
+from collections import Counter
+from typing import Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Response
 
 from services.desk.accounts import Visitor
 from services.desk.remote import Json, Refused
-from services.desk.visit import Centre, Overseer, Pages, Posted, page, said, see
+from services.desk.visit import Centre, Desk, Overseer, Pages, Posted, page, said, see
 
 router = APIRouter()
 
 CHOICES: Final = 5
 """How many leaves have a key of their own."""
+AWAITED: Final = 20
+AWAIT_SECONDS: Final = 0.2
+"""How often, and after what pauses, it is looked whether a judgement has come to its case."""
 
 
 @router.get("/reviews")
-def reviews(visitor: Centre, desk: Pages, cursor: str = "") -> Response:
-    """The first classification that waits for a person, with a key for each likely leaf."""
+def reviews(
+    visitor: Centre,
+    desk: Pages,
+    cursor: str = "",
+    done: str = "",
+    was: str = "",
+    judged: str = "",
+) -> Response:
+    """The first classification that waits for a person, with a key for each likely leaf.
+
+    `done` has just been `judged`, `was` is what was guessed: it can be taken back.
+    """
+    return _review_page(desk, visitor, cursor=cursor, done=done, was=was, judged=judged)
+
+
+def _review_page(
+    desk: Pages, visitor: Visitor, status: int = 200, cursor: str = "", **shown: Any
+) -> Response:
     found = desk.services.get("classifier", "/reviews", visitor, cursor=cursor, limit=1)
     item = next(iter(found["items"]), None)
-    choices = _choices(item) if item else []
-    return page(desk, visitor, "reviews.html", item=item, choices=choices, following=found["next"])
+    case = None
+    if item is not None:
+        try:
+            case = desk.services.get("router", f"/cases/{item['number']}", visitor)["case"]
+        except Refused as refused:
+            if refused.status != 404:
+                raise
+    return page(
+        desk, visitor, "reviews.html", status, item=item, case=case, following=found["next"],
+        choices=_choices(item) if item else [], **{"done": "", "was": "", "judged": "", **shown},
+    )  # fmt: skip
 
 
 def _choices(item: Json) -> list[tuple[str, float]]:
@@ -32,14 +63,40 @@ def _choices(item: Json) -> list[tuple[str, float]]:
 
 @router.post("/reviews/{number}")
 def judge(number: str, given: Posted, visitor: Centre, desk: Pages) -> Response:
-    """What the message is about, as a person says."""
+    """What the message is about, as a person says; the next one is shown."""
     body: Json = {"leaf": said(given, "leaf")}
     if priority := said(given, "priority"):
         body["priority"] = priority
-    desk.services.post(
-        "classifier", f"/reviews/{number}", visitor, body, key=said(given, "form_id") or None
-    )
-    return see(f"/reviews?done={number}")
+    key = said(given, "form_id") or None
+    try:
+        desk.services.post("classifier", f"/reviews/{number}", visitor, body, key=key)
+    except Refused as refused:
+        return _review_page(desk, visitor, refused.status, error=refused.detail)
+    was = f"{said(given, 'guessed')}@{said(given, 'guessed_priority')}"
+    query = urlencode({"done": number, "was": was, "judged": body["leaf"]})
+    return see(f"/reviews?{query}")
+
+
+@router.post("/reviews/{number}/undo")
+def undo(number: str, given: Posted, visitor: Centre, desk: Pages) -> Response:
+    """改回: what a finger judged by mistake is what was guessed again, as a change of its own."""
+    leaf, _, priority = said(given, "was").partition("@")
+    body = {"leaf": leaf, "priority": priority, "reason": "误按，改回"}
+    key = said(given, "form_id") or None
+    try:
+        _await_judgement(desk, visitor, number, said(given, "judged"))
+        desk.services.post("router", f"/cases/{number}/reclassify", visitor, body, key=key)
+    except Refused as refused:
+        return _review_page(desk, visitor, refused.status, error=refused.detail)
+    return see(f"/cases/{number}?moved=leaf")
+
+
+def _await_judgement(desk: Desk, visitor: Visitor, number: str, leaf: str) -> None:
+    """Until the judgement has come to the case: what takes it back must not overtake it."""
+    for _ in range(AWAITED):
+        if desk.services.get("router", f"/cases/{number}", visitor)["case"]["leaf"] == leaf:
+            return
+        time.sleep(AWAIT_SECONDS)
 
 
 @router.get("/incidents")
@@ -92,7 +149,7 @@ def oversight(visitor: Overseer, desk: Pages, unit: str = "") -> Response:
     late = desk.services.get(
         "router", "/cases", visitor, overdue="true", sort="deadline", unit=unit, limit=200
     )
-    supervised = desk.services.get("router", "/cases", visitor, flag="supervised", limit=20)
+    supervised = desk.services.get("router", "/cases", visitor, flag="supervised", limit=200)
     about_centre = desk.services.get(
         "router", "/cases", visitor, accused_unit="grid-centre", limit=20
     )
@@ -100,7 +157,8 @@ def oversight(visitor: Overseer, desk: Pages, unit: str = "") -> Response:
     for item in late["items"]:
         by_unit.setdefault(item["lead_unit"] or "", []).append(item)
     ranked = sorted(by_unit.items(), key=lambda pair: (-len(pair[1]), pair[0]))
+    held = Counter(item["lead_unit"] for item in supervised["items"])
     return page(
         desk, visitor, "oversight.html", late=late, ranked=ranked, supervised=supervised,
-        about_centre=about_centre, unit=unit,
+        about_centre=about_centre, unit=unit, held=held,
     )  # fmt: skip

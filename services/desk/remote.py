@@ -41,10 +41,11 @@ class Refused(Exception):
 
 @dataclass(slots=True)
 class Names:
-    """Chinese names of units and leaves, and the units' duty phones."""
+    """Chinese names of units and leaves, the units' duty phones, the leaves' base priorities."""
 
     units: Mapping[str, Json] = field(default_factory=dict)
     leaves: Mapping[str, str] = field(default_factory=dict)
+    bases: Mapping[str, str] = field(default_factory=dict)
     known_at: float = 0.0
 
     def unit(self, slug: str | None) -> str:
@@ -105,6 +106,7 @@ class Services:
             self._names = Names(
                 {unit["slug"]: unit for unit in units},
                 {leaf["slug"]: leaf["name"] for leaf in leaves},
+                {leaf["slug"]: leaf["priority"] for leaf in leaves},
                 time.monotonic(),
             )
         return self._names

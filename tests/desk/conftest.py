@@ -63,6 +63,22 @@ class Office:
         return operator.inner_text(".number")
 
 
+@pytest.fixture(autouse=True)
+def closed_windows(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Close what a test has opened: pages that still listen would slow down the next one."""
+    if "office" not in request.fixturenames:
+        yield
+        return
+    browser: Browser = request.getfixturevalue("office").browser
+    for name in {"windows", "found"} & {*request.fixturenames}:
+        request.getfixturevalue(name)
+    before = [*browser.contexts]
+    yield
+    for context in browser.contexts:
+        if context not in before:
+            context.close()
+
+
 @pytest.fixture(scope="module")
 def office() -> Iterator[Office]:
     """The stack, the pages and the browser of one file's tests."""

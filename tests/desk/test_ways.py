@@ -79,7 +79,7 @@ def test_a_consult_is_answered_in_one_form(office: Office) -> None:
     at_once(operator, f"/tickets/{number}", "已办结")
 
 
-def test_a_whistle_is_blown_answered_and_confirmed(office: Office) -> None:
+def test_a_whistle_goes_from_the_blow_to_the_score(office: Office) -> None:
     operator = office.sign_in("李芳")
     number = office.taken(operator, "保山南里门口占道烧烤，油烟大，天天堵路")
     street = office.sign_in("王丽")
@@ -118,6 +118,9 @@ def test_a_whistle_is_blown_answered_and_confirmed(office: Office) -> None:
     street.click("summary:text-is('街道确认')")
     street.click("button:text-is('处置到位')")
     expect(street.locator("h1")).to_contain_text("已确认")
+    street.click("summary:text-is('评价')")
+    street.click("details[open] form button")
+    expect(street.locator("main")).to_contain_text("评价 王丽")
 
 
 def test_the_centre_judges_by_one_key_and_settles_a_place(office: Office) -> None:

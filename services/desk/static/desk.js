@@ -96,7 +96,7 @@ for (const form of document.querySelectorAll("form[method=post]")) {
 function agreed(form, button) {
   const chosen = form.querySelectorAll("[name=chosen]:checked").length;
   if (button?.dataset.chosen && !chosen) return false;
-  const question = form.dataset.confirm || button?.dataset.chosen?.replace("{n}", chosen);
+  const question = form.dataset.confirm || button?.dataset.ask || button?.dataset.chosen?.replace("{n}", chosen);
   return !question || window.confirm(question);
 }
 const picked = document.getElementById("picked");
@@ -135,7 +135,7 @@ document.addEventListener("keydown", (event) => {
     const box = rows[at].querySelector("input[type=checkbox]");
     if (box) box.checked = !box.checked;
   } else {
-    const keyed = document.querySelector(`[data-key="${CSS.escape(event.key)}"]`);
+    const keyed = document.querySelector(`[data-key="${CSS.escape(event.key.toLowerCase())}"]`);
     if (keyed) { event.preventDefault(); keyed.focus(); keyed.click(); }
   }
 });
