@@ -195,7 +195,7 @@ def tickets(
     if phone:
         with intake.database.writing() as writer:
             for row in rows:
-                writer.add(_reading(row.number, caller, granted=True))
+                writer.add(reading(row.number, caller, granted=True))
     return TicketPage(items=[summary(row, caller.role) for row in rows], next=following)
 
 
@@ -304,7 +304,7 @@ def contact(number: RecordNumber, caller: Caller, intake: Intake) -> CallerView:
         visible = may_see(caller, row)
         granted = visible and may_call(caller, row)
         for asked in _vaults(row):
-            writer.add(_reading(asked, caller, granted=granted))
+            writer.add(reading(asked, caller, granted=granted))
         sealed = _sealed(writer, row) if granted else {}
     CALLER_READS.labels(caller.role, str(granted).lower()).inc()
     if not visible:
@@ -321,7 +321,7 @@ def contact(number: RecordNumber, caller: Caller, intake: Intake) -> CallerView:
     )
 
 
-def _reading(number: str, caller: Principal, *, granted: bool) -> CallerReadRow:
+def reading(number: str, caller: Principal, *, granted: bool) -> CallerReadRow:
     """The record that somebody asked for a caller's contact."""
     return CallerReadRow(
         number=number,

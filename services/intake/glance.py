@@ -1,24 +1,26 @@
 """What intake knows of a ticket that does not exist yet: shown to the operator during the call.
 
-Nothing is stored, and nothing is shown that the ticket would not show once it was taken.
+Nothing is stored of it, and nothing is shown that the ticket would not show once it was taken.
+Whose phone was looked for is recorded.
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, StrictBool, StringConstraints
 from sqlmodel import col, select
 
-from services.intake.api import Desk, Intake
+from services.intake.api import Desk, Intake, reading
 from services.intake.contract import Phone, TicketSummary
 from services.intake.drafts import NOT_DIALABLE
 from services.intake.history import KEPT, LOOKS_BACK
 from services.intake.phones import dialable
 from services.intake.search import Criteria, find
-from services.intake.tables import CallerVaultRow, TicketRow
+from services.intake.tables import CallerReadRow, TicketRow
 from services.intake.tickets import numbers_quoted
 from services.intake.views import summary
+from shared.auth import Principal
 from shared.bodies import Body, LeafSlug
 from shared.database import Reader
 from shared.events import CaseState, Heard
@@ -31,6 +33,7 @@ NEARBY: Final = 5
 LOOKED_THROUGH: Final = 40
 """So many of a place's last tickets are looked at for open ones."""
 
+SAME_CALL: Final = timedelta(hours=1)
 SHORTEST_NAME: Final = 2
 """A single character names no place: it is in every ticket."""
 
@@ -68,7 +71,7 @@ class Known(BaseModel):
 @router.post("/glance")
 @allow(Role.OPERATOR)
 def glance(body: Glance, caller: Caller, intake: Intake) -> Known:
-    """What intake would say of such a ticket; nothing is stored."""
+    """What intake would say of such a ticket; nothing is stored of it."""
     now = datetime.now(UTC)
     said = listen(body.text)
     secret = body.confidential or Heard.SECRECY in said.heard
@@ -76,6 +79,8 @@ def glance(body: Glance, caller: Caller, intake: Intake) -> Known:
         quoted = _quoted(reader, body.text)
         earlier = [] if secret else _of_caller(intake, reader, body.phone, now)
         nearby = _open_at(reader, body.place, now)
+    if earlier:
+        _record(intake, earlier, caller, now)
     nearby = [row for row in nearby if row.number not in {one.number for one in earlier}][:NEARBY]
     shown = {
         name: [summary(row, caller.role) for row in rows]
@@ -110,17 +115,21 @@ def _of_caller(
     caller = intake.vault.fingerprint(phone) if phone else None
     if caller is None:
         return []
-    query = (
-        select(TicketRow)
-        .join(CallerVaultRow, col(CallerVaultRow.number) == col(TicketRow.number))
-        .where(
-            col(CallerVaultRow.fingerprint) == caller,
-            col(TicketRow.received_at) > now - LOOKS_BACK,
+    return find(reader, Criteria(caller=caller, start=now - LOOKS_BACK, limit=KEPT), now)[0]
+
+
+def _record(intake: Desk, rows: Sequence[TicketRow], caller: Principal, now: datetime) -> None:
+    """That somebody looked for a phone, as `GET /tickets` records it; once for a call."""
+    with intake.database.writing() as writer:
+        known = select(CallerReadRow.number).where(
+            col(CallerReadRow.number).in_([row.number for row in rows]),
+            col(CallerReadRow.subject) == caller.subject,
+            col(CallerReadRow.at) > now - SAME_CALL,
         )
-        .order_by(col(CallerVaultRow.number).desc())
-        .limit(KEPT)
-    )
-    return reader.execute(query).scalars().all()
+        recorded = {*writer.execute(known).scalars()}
+        for row in rows:
+            if row.number not in recorded:
+                writer.add(reading(row.number, caller, granted=True))
 
 
 def _open_at(reader: Reader, place: str | None, now: datetime) -> Sequence[TicketRow]:

@@ -111,6 +111,15 @@ def test_the_callers_open_tickets_and_those_of_the_place_are_shown(
     previewed(call, "昔阳里5号楼前路灯又不亮了", "疑似重复")
 
 
+def test_a_ticket_is_found_by_number_words_and_phone(office: Office, call: Page) -> None:
+    number = office.taken(call, "汾水里6号楼前路灯不亮", phone="13820008765")
+    for asked in (number, "汾水里", "138 2000 8765"):
+        call.goto("/tickets")
+        call.fill("#q", asked)
+        call.keyboard.press("Enter")
+        expect(call.locator("tbody")).to_contain_text(number)
+
+
 def test_a_call_is_taken_though_nobody_can_judge_it(office: Office, call: Page) -> None:
     with without(office, "classifier", "router"):
         previewed(call, LAMP, "判断服务没有应答，请照常登记")

@@ -57,13 +57,18 @@ def test_a_phone_that_cannot_be_called_is_doubted(
     assert (glance(office, phone=phone)["phone_doubt"] is not None) is doubted
 
 
-def test_a_glance_stores_nothing_and_shows_no_contact(office: Office) -> None:
-    office.submit(caller={"name": "张三", "phone": "13820007777"})
+def test_a_glance_shows_no_contact_and_records_once_whose_phone_was_looked_for(
+    office: Office,
+) -> None:
+    number = office.submit(caller={"name": "张三", "phone": "13820007777"})
     before = office.counts()
-    answer = office.post("/glance", {"text": "路灯坏了", "phone": "13820007777"})
-    assert office.counts() == before
-    assert "13820007777" not in answer.text
-    assert "张三" not in answer.text
+    for words in ("路灯坏了", "路灯坏了三天了"):
+        answer = office.post("/glance", {"text": words, "phone": "13820007777"})
+        assert "13820007777" not in answer.text
+        assert "张三" not in answer.text
+    after = office.counts()
+    assert after == {**before, "caller_read": before["caller_read"] + 1}
+    assert office.rows("SELECT granted FROM caller_read WHERE number = :n", n=number) == [(True,)]
 
 
 @pytest.mark.parametrize("role", [Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM])
