@@ -288,6 +288,17 @@ class TicketReopened(Payload):
     at: AwareDatetime
 
 
+class TicketErased(Payload):
+    """The ticket has ended and its words are erased: whoever keeps a copy erases it too.
+
+    That the caller asked for it, or that its term is over, is on record in intake.
+    """
+
+    number: str
+    version: int
+    at: AwareDatetime
+
+
 class Alternative(Payload):
     """A leaf the classifier considered, with its probability."""
 
@@ -671,6 +682,7 @@ TICKET_URGED: Final = "hotline.ticket.urged.v1"
 TICKET_CALLED_BACK: Final = "hotline.ticket.called_back.v1"
 TICKET_CLOSED: Final = "hotline.ticket.closed.v1"
 TICKET_REOPENED: Final = "hotline.ticket.reopened.v1"
+TICKET_ERASED: Final = "hotline.ticket.erased.v1"
 CLASSIFIED: Final = "hotline.classification.classified.v1"
 ABSTAINED: Final = "hotline.classification.abstained.v1"
 DANGER_HEARD: Final = "hotline.classification.danger_heard.v1"
@@ -721,6 +733,7 @@ class CaseFact(StrEnum):
     RELOCATED = "relocated"
     RESTRICTED = "restricted"
     UPHELD = "upheld"
+    ERASED = "erased"
 
     @property
     def event_type(self) -> str:
@@ -764,6 +777,7 @@ PAYLOADS: Final[Mapping[str, type[Payload]]] = {
     TICKET_CALLED_BACK: TicketCalledBack,
     TICKET_CLOSED: TicketClosed,
     TICKET_REOPENED: TicketReopened,
+    TICKET_ERASED: TicketErased,
     CLASSIFIED: Classification,
     ABSTAINED: Classification,
     DANGER_HEARD: DangerHeard,

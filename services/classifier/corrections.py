@@ -23,6 +23,7 @@ SELECT v.classification #>> '{ticket,title}' AS title, v.classification #>> '{ti
     r.leaf, r.priority, r.number, r.reviewer, r.at
 FROM (SELECT DISTINCT ON (number) * FROM review ORDER BY number, id DESC) r
     JOIN verdict v USING (number)
+WHERE NOT EXISTS (SELECT FROM erased_ticket e WHERE e.number = r.number)
 ORDER BY r.number
 """).execution_options(yield_per=BATCH)
 """The newest answer on each ticket, with the ticket as it now reads."""

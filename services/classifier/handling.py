@@ -12,6 +12,7 @@ from sqlalchemy import text
 from sqlmodel import col, select
 
 from services.classifier.classify import Verdict, classify_as, classify_many
+from services.classifier.erasing import erase
 from services.classifier.later_words import listen
 from services.classifier.model import Model
 from services.classifier.tables import VerdictRow
@@ -103,6 +104,7 @@ def ticket_handler(model: Model, judged: Judged = lambda tickets: None) -> Handl
         keep(writer, list(said.values()))
         emit(writer, events)
         listen(writer, messages, model.version)
+        erase(writer, messages, now)
         judged([one.ticket for one in said.values() if one.decided_by != PERSON])
 
     return handle

@@ -151,6 +151,7 @@ HAPPENINGS: Final = {
     "merged": "并入",
     "unmerged": "撤销并单",
     "grouped": "归入同一事件",
+    "erased": "按规定删除文字",
     "handed_over": "办理转出",
     "supplemented": "补充诉求",
     "alarmed": "险情上报",

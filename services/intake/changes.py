@@ -16,6 +16,7 @@ from shared.events import (
     TICKET_AMENDED,
     TICKET_CALLED_BACK,
     TICKET_CLOSED,
+    TICKET_ERASED,
     TICKET_REOPENED,
     TICKET_URGED,
     TICKETS,
@@ -24,6 +25,7 @@ from shared.events import (
     TicketAmended,
     TicketCalledBack,
     TicketClosed,
+    TicketErased,
     TicketReopened,
     TicketUrged,
 )
@@ -36,6 +38,7 @@ EVENT_TYPES: Final[dict[type[Payload], str]] = {
     TicketCalledBack: TICKET_CALLED_BACK,
     TicketClosed: TICKET_CLOSED,
     TicketReopened: TICKET_REOPENED,
+    TicketErased: TICKET_ERASED,
 }
 
 Decide = Callable[[Standing, datetime], Change]

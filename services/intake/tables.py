@@ -20,7 +20,7 @@ class TicketRow(SQLModel, table=True):
     One that was split off another (拆单) names its `parent`, whose caller is its own.
     `earlier` and `usual_street` are the caller's history as it was when the ticket came.
     `sought` is what words are sought in, as `in_one_form` writes it; tickets of releases before
-    have none and are sought as they stand.
+    have none and are sought as they stand. `erased_at` is when its words were erased.
     """
 
     __tablename__ = "ticket"
@@ -59,6 +59,7 @@ class TicketRow(SQLModel, table=True):
     attempts: int = 0
     outcome: str | None = None
     sought: str | None = None
+    erased_at: datetime | None = Field(default=None, sa_column=instant(nullable=True))
 
     def standing(self) -> Standing:
         """The row as the rules see it."""
@@ -236,3 +237,16 @@ class ImportLineRow(SQLModel, table=True):
     row: int = Field(primary_key=True)
     number: str | None = None
     refusals: list[dict[str, str]] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class ErasureRow(SQLModel, table=True):
+    """What was erased of which tickets, when, by whom and why: on request, or by policy."""
+
+    __tablename__ = "erasure"
+
+    id: int | None = Field(default=None, sa_column=Column(BigInteger, primary_key=True))
+    at: datetime = Field(sa_column=instant())
+    by_: str
+    reason: str
+    what: str
+    numbers: list[str] = Field(sa_column=Column(ARRAY(Text), nullable=False))

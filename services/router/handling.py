@@ -27,6 +27,7 @@ from services.router.domain.routing import (
     route,
     supplementing,
 )
+from services.router.erasing import erase
 from services.router.grouping import Joined, gather
 from services.router.storage.cases import HeldCase
 from services.router.storage.tables import CaseRow, EarlyUrgeRow
@@ -37,6 +38,7 @@ from shared.database import Reader, Writer
 from shared.envelope import Message
 from shared.events import (
     TICKET_CLOSED,
+    TICKET_ERASED,
     TICKET_REOPENED,
     TICKET_URGED,
     Classification,
@@ -47,6 +49,7 @@ from shared.events import (
     Place,
     Ticket,
     TicketClosed,
+    TicketErased,
     TicketReopened,
     TicketUrged,
 )
@@ -63,7 +66,7 @@ NO_OPENING: Final = text("SELECT pg_advisory_xact_lock(hashtext('router.opening'
 log = structlog.get_logger()
 
 
-CALLERS_WORDS: Final = frozenset({TICKET_URGED, TICKET_CLOSED, TICKET_REOPENED})
+CALLERS_WORDS: Final = frozenset({TICKET_URGED, TICKET_CLOSED, TICKET_REOPENED, TICKET_ERASED})
 """What of a ticket's events moves its case."""
 
 
@@ -266,9 +269,11 @@ def caller_handler(rules: Rules) -> Handler:
         answering = _let_openings_end(
             writer, [m.key for m in spoken if not isinstance(m.payload, TicketReopened)]
         )
-        work.hold({*(message.key for message in spoken), *answering})
+        erased = {m.key for m in messages if isinstance(m.payload, TicketErased)}
+        work.hold({*(message.key for message in spoken), *answering, *erased})
         for message in spoken:
             _spoken(work, message)
+        erase(work, messages)
         work.finish()
 
     return handle

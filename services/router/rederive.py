@@ -21,13 +21,12 @@ from services.router.domain.clocks import rearmed, soonest
 from services.router.domain.routing import Rules, terms_for
 from services.router.domain.whistles.duties import whistle_duties
 from services.router.storage.cases import NEVER, HeldCase, read_cases
-from services.router.storage.feeds import QueueChange, open_duties, restored, write_feeds
+from services.router.storage.feeds import QueueChange, open_duties, restored
 from services.router.storage.held import By, Held
 from services.router.storage.ledger import occasion_of
 from services.router.storage.whistles import whistles_of
 from services.router.work import SYSTEM, working
 from shared.database import Database, Reader
-from shared.messaging import emit
 from shared.retrying import retrying
 
 BATCH: Final = 200
@@ -175,7 +174,6 @@ def mend(database: Database, rules: Rules, now: datetime, numbers: Sequence[str]
         ]
         if rows:
             work.writer.execute(RELIST, rows)
+        work.ledger.show(change for one in found for change in one.changes)
         work.finish()
-        changes = [change for one in found for change in one.changes]
-        emit(work.writer, write_feeds(work.writer, changes))
     return sum((one.count for one in found), Derived())

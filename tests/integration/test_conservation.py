@@ -47,9 +47,9 @@ def lose(stack: Stack, group: str) -> None:
 def relayed(stack: Stack, service: str) -> None:
     """Wait until a service has said on the bus all that it has to say."""
 
-    def empty() -> bool:
+    def empty() -> bool | None:
         with psycopg.connect(libpq(database_url(stack.settings, service))) as connection:
-            return connection.execute("SELECT count(*) FROM outbox").fetchone() == (0,)
+            return connection.execute("SELECT count(*) FROM outbox").fetchone() == (0,) or None
 
     eventually(empty)
 
@@ -73,7 +73,7 @@ def test_what_is_lost_anywhere_is_named_and_comes_back_once() -> None:
 
         processes["router"].stop()
         unopened = desk.submit(f"{TEXT}，五天了")
-        eventually(lambda: desk.ticket(unopened)["status"] == "triaged")
+        desk.until(unopened, lambda ticket: ticket["status"] == "triaged")
         relayed(stack, "classifier")
         ended = {"reason": "withdrawn", "note": "不用了"}
         answer = desk.ask("intake", "POST", f"/tickets/{calm}/close", json=ended)
@@ -96,7 +96,7 @@ def test_what_is_lost_anywhere_is_named_and_comes_back_once() -> None:
             compared(stack, mend=True)
         for number in (unheard, unopened):
             desk.settled(number, 30)
-        eventually(lambda: not compared(stack).missed, 30)
+        eventually(lambda: not compared(stack).missed or None, 30)
 
         for number in (unheard, unopened):
             facts = [entry["type"] for entry in desk.ticket(number)["timeline"]]

@@ -67,6 +67,21 @@ def open_duties(
     return found
 
 
+def standing_roles(
+    reader: Reader, numbers: Collection[str]
+) -> Mapping[str, Sequence[tuple[str, str, str, bool]]]:
+    """Every entry of these cases, by case: its unit, its whistle or "", its duty, whether open."""
+    query = text(
+        "SELECT number, unit, whistle, item ->> 'role', open FROM queue_entry"
+        " WHERE number = ANY(:numbers) ORDER BY unit, whistle"
+    )
+    found: dict[str, list[tuple[str, str, str, bool]]] = {}
+    for number, *entry in reader.execute(query, {"numbers": list(numbers)}):
+        unit, whistle, role, is_open = entry
+        found.setdefault(number, []).append((unit, whistle, role, is_open))
+    return found
+
+
 def restored(
     now: Mapping[str, str], standing: Mapping[str, str], occasion: Occasion
 ) -> Iterator[QueueChange]:

@@ -47,6 +47,7 @@ class Ledger:
         self._cases: dict[str, HeldCase] = {}
         self._incidents: dict[str, HeldIncident] = {}
         self._standings: list[Standing] = []
+        self._shown: list[QueueChange] = []
 
     def hold(self, numbers: Iterable[str], *, skip_locked: bool = False) -> None:
         """Read these cases and keep them from others until the commit; unknown ones are left.
@@ -111,6 +112,10 @@ class Ledger:
         if named := tuple(sorted(numbers)):
             self._standings.append(Standing(incident, named, state))
 
+    def show(self, changes: Iterable[QueueChange]) -> None:
+        """Change these entries of queues beside those that follow from what was told."""
+        self._shown.extend(changes)
+
     def store(self, by: By) -> None:
         """Write every change, its log, its queue entries and its events."""
         writer, held = self._writer, self.cases
@@ -131,7 +136,8 @@ class Ledger:
                 *(((w.record.ticket_number, w.record.number), w.record, w.stored) for w in blown),
             ),
         )
-        feeds = write_feeds(writer, [change for case in held for change in _queue_changes(case)])
+        changes = [change for case in held for change in _queue_changes(case)]
+        feeds = write_feeds(writer, [*changes, *self._shown])
         said = [case_event(told) for case in held for told in case.told]
         called = [_whistle_event(told) for whistle in blown for told in whistle.told]
         emit(writer, (*said, *called, *feeds))

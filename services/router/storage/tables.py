@@ -228,3 +228,12 @@ class ReconciliationRow(SQLModel, table=True):
     ended_at: datetime = Field(sa_column=instant())
     tickets: int = Field(sa_column=Column(BigInteger, nullable=False))
     missed: list[dict[str, str]] = Field(sa_column=Column(JSONB, nullable=False))
+
+
+class ErasedTicketRow(SQLModel, table=True):
+    """A ticket whose words were erased here, and when."""
+
+    __tablename__ = "erased_ticket"
+
+    number: str = Field(primary_key=True)
+    at: datetime = Field(sa_column=instant())
