@@ -28,6 +28,7 @@ from services.classifier.parameters import (
     DANGER_PENALTY,
     FEWEST_VOICES,
     FOLDS,
+    LEANING,
     LETTERS_A_VOICE,
     MOST_VOICES,
     SCALES,
@@ -78,6 +79,7 @@ def fit(examples: Sequence[Example]) -> Weights:
     of_leaf = np.searchsorted(coarse.classes_, [leaf.partition(".")[0] for leaf in leaves])
     told = svm.coef_ + bayes.feature_log_prob_ + CATEGORY_SHARE * coarse.coef_[of_leaf]
     bias = svm.intercept_ + CATEGORY_SHARE * coarse.intercept_[of_leaf]
+    bias += [LEANING.get(leaf.partition(".")[0], 0.0) for leaf in leaves]
     return Weights(
         leaves=leaves,
         columns=columns,

@@ -4,6 +4,7 @@ Scoring needs numpy and scipy's sparse product and nothing of what learned the n
 that a service does not carry the training library in memory.
 """
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -11,7 +12,9 @@ import numpy as np
 import numpy.typing as npt
 
 from services.classifier.ngrams import Columns, Counts, count
-from services.classifier.parameters import A_GUESS
+from services.classifier.parameters import A_GUESS, LETTER_FROM, OPENING_LETTERS, OPENING_SHARE
+
+_CLAUSE = re.compile("[。!?;,\n]")
 
 Floats = npt.NDArray[np.float32]
 Scores = npt.NDArray[np.float64]
@@ -28,10 +31,21 @@ class Weights:
     bias: Floats
 
     def score(self, texts: Sequence[str]) -> tuple[Scores, Scores]:
-        """Scores of the leaves, a row a text, and each text's probability of danger."""
+        """Scores of the leaves, a row a text, and each text's probability of danger.
+
+        The opening of a letter is heard twice: in the whole, and by itself.
+        """
+        scores = self._of(texts)
+        leaves = scores[:, :-1]
+        letters = [place for place, text in enumerate(texts) if len(text) >= LETTER_FROM]
+        if letters:
+            openings = self._of([opening(texts[place]) for place in letters])
+            leaves[letters] += OPENING_SHARE * openings[:, :-1]
+        return leaves, likely(scores[:, -1])
+
+    def _of(self, texts: Sequence[str]) -> Scores:
         features = weigh(count(texts, self.columns), self.rarity)
-        scores = np.asarray(features @ self.matrix, np.float64) + self.bias
-        return scores[:, :-1], likely(scores[:, -1])
+        return np.asarray(features @ self.matrix, np.float64) + self.bias
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,12 @@ class Confidence:
         guesses = chances(scores, self.scale).max(axis=1) < A_GUESS
         sure = likely(self.slope * lead(leaves, scores) + self.trust[scores.argmax(axis=1)])
         return np.where(guesses, 0.0, sure)
+
+
+def opening(text: str) -> str:
+    """The first clause of a normalised text that is more than a greeting; else the whole."""
+    clauses = (clause for clause in _CLAUSE.split(text) if len(clause) >= OPENING_LETTERS)
+    return next(clauses, text)
 
 
 def weigh(counts: Counts, rarity: Floats) -> Counts:
