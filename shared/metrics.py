@@ -192,6 +192,16 @@ INCIDENT_CLUSTERS: Final = Counter(
 )
 CASES_OPEN: Final = Gauge("hotline_cases", "Cases by state.", ["state"])
 QUEUE_OPEN: Final = Gauge("hotline_queue_open", "Open tickets in a unit's queue.", ["unit"])
+WEBHOOK_DELIVERIES: Final = Counter(
+    "hotline_webhook_tries_total",
+    "Tries to tell a unit's receiver, by where they left the delivery.",
+    ["unit", "state"],
+)
+WEBHOOK_OPEN: Final = Gauge(
+    "hotline_webhook_deliveries",
+    "Deliveries of a unit's webhooks that wait or are given up.",
+    ["unit", "state"],
+)
 CLOCKS_FIRED: Final = Counter(
     "hotline_clocks_fired_total", "Reminders and breaches that fired.", ["clock", "step"]
 )

@@ -28,6 +28,7 @@ from shared.metrics import (
     STREET_TICKETS,
     STREET_WHISTLES,
     UNACCOUNTED_TICKETS,
+    WEBHOOK_OPEN,
     WHISTLES_OPEN,
 )
 
@@ -35,6 +36,10 @@ OPEN_CASES: Final = text(
     "SELECT state, count(*) FROM case_record WHERE state <> 'closed' GROUP BY state"
 )
 OPEN_ENTRIES: Final = text("SELECT unit, count(*) FROM queue_entry WHERE open GROUP BY unit")
+OPEN_DELIVERIES: Final = text(
+    "SELECT w.unit, d.state, count(*) FROM delivery d JOIN webhook w ON w.id = d.webhook"
+    " WHERE d.state <> 'delivered' GROUP BY w.unit, d.state"
+)
 OPEN_WHISTLES: Final = text(
     "SELECT kind, state, count(*) FROM whistle WHERE state NOT IN ('closed', 'withdrawn')"
     " GROUP BY kind, state"
@@ -108,6 +113,9 @@ def _count_open(reader: Reader, units: Collection[str]) -> None:
     queues = dict.fromkeys(units, 0) | dict(reader.execute(OPEN_ENTRIES).all())
     for unit, count in queues.items():
         QUEUE_OPEN.labels(unit).set(count)
+    WEBHOOK_OPEN.clear()
+    for unit, state, count in reader.execute(OPEN_DELIVERIES):
+        WEBHOOK_OPEN.labels(unit, state).set(count)
     WHISTLES_OPEN.clear()
     for kind, state, count in reader.execute(OPEN_WHISTLES):
         WHISTLES_OPEN.labels(kind, state).set(count)

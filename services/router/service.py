@@ -1,25 +1,31 @@
 """The router as a service: routes, what it listens to, its clockwork and its gauges."""
 
 from collections.abc import Mapping
+from typing import Final
 
 from fastapi import APIRouter
 
 from services.router.clockwork import PAUSE_SECONDS, Clockwork
 from services.router.domain.routing import Rules
+from services.router.domain.webhooks import networks_of
 from services.router.gauges import gauges
 from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
-from services.router.http import case_lists, cases, incidents, queues, whistles
+from services.router.http import case_lists, cases, incidents, queues, webhooks, whistles
 from services.router.http.centre import Centre
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.units import load_units
 from services.router.reconcile import LOOK_SECONDS, reconciling
 from services.router.storage.counterparts import counterparts
 from services.router.storage.queues import QueueWatch
+from services.router.webhooks import Webhooks
 from shared.calendar import load_calendar
 from shared.consume import Subscription
 from shared.events import CLASSIFICATIONS, TICKETS, queue_topic
 from shared.service import Parts, Runtime, Service, Task
 from shared.settings import Settings
+
+WEBHOOK_SECONDS: Final = 0.5
+"""How long the webhooks wait where there is nothing to tell."""
 
 
 def load_rules(settings: Settings) -> Rules:
@@ -36,7 +42,7 @@ def queue_topics(settings: Settings) -> Mapping[str, int]:
 def routes() -> APIRouter:
     """Every route; what names a collection comes before the commands on a case."""
     whole = APIRouter()
-    for part in (whistles, incidents, queues, case_lists, cases):
+    for part in (whistles, incidents, webhooks, queues, case_lists, cases):
         whole.include_router(part.router)
     return whole
 
@@ -49,16 +55,23 @@ def build(runtime: Runtime) -> Parts:
     both = counterparts(runtime.settings, database)
     clockwork = Task("router.clockwork", Clockwork(database, rules, relay).step, PAUSE_SECONDS)
     reconciliation = Task("router.reconcile", reconciling(both, rules, relay), LOOK_SECONDS)
+    allowed = networks_of(runtime.settings.webhook_networks)
+    telling = Webhooks(database, allowed)
+
+    def close() -> None:
+        both.close()
+        telling.close()
+
     return Parts(
         router=routes(),
-        state=Centre(database, rules, QueueWatch(database), relay),
+        state=Centre(database, rules, QueueWatch(database), relay, allowed),
         subscriptions=[
             Subscription("router.cases", (CLASSIFICATIONS,), classified_handler(rules)),
             Subscription("router.callers", (TICKETS,), caller_handler(rules), CALLERS_WORDS),
         ],
-        tasks=[clockwork, reconciliation],
+        tasks=[clockwork, reconciliation, Task("router.webhooks", telling.step, WEBHOOK_SECONDS)],
         measure=gauges(database, rules),
-        close=both.close,
+        close=close,
     )
 
 

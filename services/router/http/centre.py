@@ -1,6 +1,6 @@
 """What the router's routes share: the parts they work with, and how a refusal is answered."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from prometheus_client import Counter
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.refusals import InvalidField, MissingField, NotAllowed, Refused
 from services.router.domain.routing import Rules
+from services.router.domain.webhooks import Network
 from services.router.http.contract import LogEntry
 from services.router.storage.queues import QueueWatch
 from services.router.work import Work, working
@@ -39,12 +40,16 @@ Entry = TypeVar("Entry", bound=LogEntry)
 
 @dataclass(frozen=True)
 class Centre:
-    """The parts that the router's routes work with."""
+    """The parts that the router's routes work with.
+
+    Webhooks may reach private addresses in the `reachable` networks.
+    """
 
     database: Database
     rules: Rules
     watch: QueueWatch
     relay: Relay
+    reachable: Sequence[Network] = ()
 
 
 async def _centre(request: Request) -> Centre:

@@ -12,13 +12,18 @@ from starlette.concurrency import run_in_threadpool
 from services.router.domain.routing import valid_units
 from services.router.http.centre import Centre, Router
 from services.router.http.contract import QueuePage, UnitView
-from services.router.storage.queues import BadCursor, Page, last_seq, position, read_queue
+from services.router.storage.queues import (
+    BadCursor,
+    Page,
+    last_seq,
+    position,
+    read_queue,
+    still_protected,
+)
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
 from shared.discretion import acts_for
-from shared.events import Priority, QueueItem
 from shared.problems import Problem, not_found
-from shared.protection import for_unit
 from shared.roles import Role
 from shared.web import Caller, allow, api_router, local_times
 
@@ -117,7 +122,7 @@ async def queue(
     page = await _read(centre, unit, after, limit, barred)
     if not page.items and wait > 0:
         page = (await centre.watch.following(unit, page.last, wait, barred)).up_to(limit)
-    items = [_still_protected(item) for item in page.items]
+    items = [still_protected(item) for item in page.items]
     return local_times(QueuePage(unit=unit, items=items, cursor=page.cursor))
 
 
@@ -142,21 +147,10 @@ async def queue_stream(
     page = await _read(centre, unit, after, STREAM_LIMIT, barred)
     while (left := caller.expires_at - time.time()) > 0:
         for item in page.items:
-            shown = local_times(_still_protected(item)).model_dump_json()
+            shown = local_times(still_protected(item)).model_dump_json()
             yield ServerSentEvent(raw_data=shown, event="queue", id=f"{unit}:{item.seq}")
         wait = min(left, STREAM_WAIT_SECONDS)
         page = await centre.watch.following(unit, page.last, wait, barred)
-
-
-def _still_protected(item: QueueItem) -> QueueItem:
-    """An entry that is closed shows no more of a protected caller than any other does.
-
-    It was perhaps written while an emergency (P0) had the caller's door in it.
-    """
-    if item.open:
-        return item
-    ticket = for_unit(item.ticket, Priority.P3)
-    return item if ticket is item.ticket else item.model_copy(update={"ticket": ticket})
 
 
 async def _read(

@@ -17,7 +17,8 @@ from starlette.concurrency import run_in_threadpool
 
 from services.router.storage.tables import QueueRow
 from shared.database import Database, Reader
-from shared.events import QueueItem
+from shared.events import Priority, QueueItem
+from shared.protection import for_unit
 
 WATCH_SECONDS: Final = 0.05
 FOLLOWING: Final = text(
@@ -96,6 +97,17 @@ def _readable(barred: str | None) -> Sequence[ColumnElement[bool]]:
     if barred is None:
         return ()
     return (col(QueueRow.item)["case"]["accused_unit"].astext.is_distinct_from(barred),)
+
+
+def still_protected(item: QueueItem) -> QueueItem:
+    """An entry that is closed shows no more of a protected caller than any other does.
+
+    It was perhaps written while an emergency (P0) had the caller's door in it.
+    """
+    if item.open:
+        return item
+    ticket = for_unit(item.ticket, Priority.P3)
+    return item if ticket is item.ticket else item.model_copy(update={"ticket": ticket})
 
 
 def position(unit: str, cursor: str | None) -> int:

@@ -2,6 +2,7 @@
 
 from datetime import date, datetime, timedelta
 from typing import Any
+from uuid import UUID
 
 from sqlalchemy import BigInteger, Column, Interval, Text
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
@@ -237,3 +238,46 @@ class ErasedTicketRow(SQLModel, table=True):
 
     number: str = Field(primary_key=True)
     at: datetime = Field(sa_column=instant())
+
+
+class WebhookRow(SQLModel, table=True):
+    """Where a unit wants to be told of its queue.
+
+    `position` is the number of the feed's last change that has a delivery; a receiver that
+    fails as a whole is left alone until `resting_until`. `worker` has it until `leased_until`.
+    """
+
+    __tablename__ = "webhook"
+
+    id: UUID = Field(primary_key=True)
+    unit: str
+    url: str
+    secret: bytes
+    old_secret: bytes | None = None
+    old_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    state: str
+    reason: str | None = None
+    position: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+    failures: int = 0
+    resting_until: datetime = Field(sa_column=instant())
+    worker: UUID | None = None
+    leased_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    created_by: str
+    created_at: datetime = Field(sa_column=instant())
+
+
+class DeliveryRow(SQLModel, table=True):
+    """One queue entry on its way to one receiver, as it stood at its change `seq`."""
+
+    __tablename__ = "delivery"
+
+    webhook: UUID = Field(primary_key=True)
+    number: str = Field(primary_key=True)
+    whistle: str = Field(primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    state: str
+    attempts: int = 0
+    next_try: datetime = Field(sa_column=instant())
+    status: int | None = None
+    error: str | None = None
+    changed_at: datetime = Field(sa_column=instant())
