@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from deploy.demo_tickets import Sample
+from services.desk.words import CLOCKS
 from shared.calendar import SHANGHAI
 
 WIDTH: Final = 150
@@ -22,19 +23,6 @@ DISPOSITIONS: Final = {
     "awaiting_info": "待补充",
     "redirect_out": "转出",
     TRANSFERRED: "紧急转接",
-}
-CLOCKS: Final = {
-    "accept": "签收",
-    "contact": "联系",
-    "resolve": "办结",
-    "decide": "派单",
-    "hand_over": "转出",
-    "rule": "裁定",
-    "review": "复核",
-    "verify": "核实",
-    "call_back": "回访",
-    "ask": "补充信息",
-    "settle": "核定",
 }
 EVENTS: Final = {
     "hotline.ticket.received.v1": "受理",

@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from deploy.demo_table import CLOCKS, DISPOSITIONS, Names, first_deadline, outcome, place, why
+from deploy.demo_table import DISPOSITIONS, Names, first_deadline, outcome, place, why
 from deploy.demo_tickets import SAMPLES
 from deploy.ports import free_ports
 from deploy.stack import CHECKOUT
+from services.desk.words import CLOCKS
 from services.router.domain.cases.clocks import ALL_CLOCKS
 from shared.events import Certainty, Disposition
 
