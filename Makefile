@@ -7,6 +7,7 @@ ROLE ?= operator
 FORMAT ?= text
 
 .DEFAULT_GOAL := help
+.PHONY: backup restore
 .PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards report up down
 
 help: ## show this list
@@ -66,3 +67,10 @@ up: ## start everything in containers: secrets are made once in deploy/secrets (
 
 down: ## stop the containers; their data stay
 	docker compose --file deploy/compose.yaml down
+
+backup: $(INSTALLED) ## copy the embedded server while it runs: TO=folder KEYS=another folder
+	@$(PY) -m deploy.backup save "$(TO)" --keys "$(KEYS)"
+	@$(PY) -m deploy.backup verify "$(TO)" --keys "$(KEYS)"
+
+restore: $(INSTALLED) ## fill an empty HOTLINE_HOME: FROM=folder KEYS=another folder
+	@$(PY) -m deploy.backup restore "$(FROM)" --keys "$(KEYS)"
