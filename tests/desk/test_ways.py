@@ -12,7 +12,7 @@ LAMP = "王顶堤保山南里3号楼门口路灯不亮了"
 GAS = "飞云东里3号楼楼道里一股煤气味儿"
 
 
-def at_once(page: Page, path: str, text: str, seconds: float = 15) -> None:
+def at_once(page: Page, path: str, text: str, seconds: float = 40) -> None:
     """Open a page again until a text stands on it."""
     deadline = time.monotonic() + seconds
     while True:

@@ -384,6 +384,13 @@ def test_the_description_tells_the_whole_contract(office: Office) -> None:
         "/api/tickets/{number}/urges",
         "/api/tickets/{number}/callbacks",
         "/api/tickets/{number}/caller",
+        "/api/glance",
+        "/api/imports",
+        "/api/imports/{job}",
+        "/api/imports/{job}/lines",
+        "/api/imports/{job}/lines.{form}",
+        "/api/imports/{job}/start",
+        "/api/imports/{job}/cancel",
         "/healthz",
         "/readyz",
     }

@@ -23,7 +23,7 @@ FRAMEWORKS = {
     "structlog",
 }
 PURE = (
-    *("events", "calendar", "folding", "hearing", "personal_numbers", "protection"),
+    *("events", "calendar", "erasing", "folding", "hearing", "personal_numbers", "protection"),
     *("redaction", "text"),
 )
 VOCABULARY = {f"shared.{name}" for name in (*PURE, "taxonomy", "dangers", "roles", "discretion")}
