@@ -179,14 +179,18 @@ def is_transient(error: BaseException) -> bool:
 def migrate(settings: Settings, service: str) -> URL:
     """Create the service's database if it is missing and bring it to its newest schema.
 
-    Safe to run from several processes at once: an advisory lock lets one work at a time.
+    Safe to run from several processes at once: an advisory lock lets one work at a time. Each
+    migration is a transaction of its own: one that held the tables of several would wait in a
+    ring with services that lock them in another order. Raises DBAPIError, also where a lock is
+    not to be had for now; what was done until then stays.
     """
     url = ensure_database(settings, service)
     config = _migrations(service)
     engine = create_engine(url)
     try:
-        with engine.begin() as connection:
-            connection.execute(text("SELECT pg_advisory_xact_lock(hashtext('hotline.migrate'))"))
+        with engine.connect() as connection:
+            connection.execute(text("SELECT pg_advisory_lock(hashtext('hotline.migrate'))"))
+            connection.commit()
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
     finally:

@@ -1,7 +1,7 @@
 """A step of a command that is tried again when what has stopped it may pass: a lock, a deadlock."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Final, TypeVar
 
 import structlog
@@ -16,12 +16,12 @@ PAUSES: Final = (0.5, 1.0, 2.0, 4.0, 8.0)
 log = structlog.get_logger()
 
 
-def retrying(step: Callable[[], Result]) -> Result:
+def retrying(step: Callable[[], Result], pauses: Sequence[float] = PAUSES) -> Result:
     """What the step gives; a whole transaction, so that a failed try has done nothing.
 
     Raises what is not transient at once, and the last error when no pause is left.
     """
-    for pause in PAUSES:
+    for pause in pauses:
         try:
             return step()
         except Exception as error:

@@ -47,6 +47,7 @@ from shared.postgres import database_url, ensure_database
 from shared.relay import Relay
 from shared.repeats import Repeats
 from shared.retention import Terms, load_terms
+from shared.retrying import retrying
 from shared.settings import Settings, load_settings
 from shared.web import Check, Health, create_app
 
@@ -57,6 +58,8 @@ SWITCH_SECONDS: Final = 0.001
 from the database many times; at Python's 5 ms each, it would spend its time waiting."""
 MONITOR_SECONDS: Final = 5.0
 HOUSEKEEPING_SECONDS: Final = 3600.0
+MIGRATION_PAUSES: Final = (*(0.2, 0.5, 1.0), *(2.0,) * 30)
+"""Seconds between the tries of a migration: a minute in all, longer than a frozen peer's locks."""
 STOP_SIGNALS: Final = (signal.SIGINT, signal.SIGTERM)
 
 log = structlog.get_logger()
@@ -147,8 +150,11 @@ def release() -> str:
 
 
 def prepare(settings: Settings, service: str) -> None:
-    """Create and migrate the service's database, and the embedded bus's where it is used."""
-    migrate(settings, service)
+    """Create and migrate the service's database, and the embedded bus's where it is used.
+
+    The services may be running: a lock that they hold is given way to, and asked for again.
+    """
+    retrying(lambda: migrate(settings, service), MIGRATION_PAUSES)
     if settings.kafka is None:
         ensure_database(settings, "bus")
 
