@@ -45,8 +45,8 @@ evaluate: $(INSTALLED) ## judge the classifier: DATA=file.csv [FORMAT=json]
 train: $(INSTALLED) ## train from the corpus [and DATA="history.csv corrections.csv"]
 	@$(PY) -m services.classifier.train $(foreach file,$(DATA),--data "$(file)")
 
-bench: $(INSTALLED) ## measure throughput and latency, at most five minutes
-	@$(PY) -m deploy.load.bench
+bench: $(INSTALLED) ## measure throughput, latency and cost, at most five minutes: [BASE=bench.json]
+	@$(PY) -m deploy.load.bench $(if $(BASE),--base "$(BASE)")
 
 schemas: $(INSTALLED) ## write the events' JSON Schemas and AsyncAPI document to deploy/events
 	@$(PY) -m deploy.events.generate

@@ -20,7 +20,7 @@ from typing import Final
 import uvloop
 
 from deploy.load.jobs import Job, Seen
-from deploy.load.texts import body
+from deploy.load.texts import Mix, body
 from deploy.load.wire import NUMBER, Answered, Connection, EventStream, Link, Lost, get, post
 
 TICKETS: Final = "/api/tickets"
@@ -177,7 +177,9 @@ def requests_of(job: Job) -> Iterator[bytes]:
         return itertools.repeat(get(job.path, job.token))
     source = random.Random(job.seed)
     count = job.count or int((job.warm + job.seconds) * (job.rate or SPARE_PER_SECOND))
-    return iter([post(TICKETS, job.token, body(source)) for _ in range(count + job.clients)])
+    return iter(
+        [post(TICKETS, job.token, body(source, job.mix)) for _ in range(count + job.clients)]
+    )
 
 
 async def connect(job: Job, answered: Answered, lost: Lost) -> Sequence[Connection]:
@@ -205,7 +207,7 @@ async def do(job: Job) -> Seen:
 
 def main() -> None:
     """Jobs in, what was seen out."""
-    jobs = [Job(**job) for job in json.load(sys.stdin)]
+    jobs = [Job(**{**job, "mix": Mix(job["mix"])}) for job in json.load(sys.stdin)]
     gc.disable()
     seen = []
     for job in jobs:

@@ -9,6 +9,7 @@ from typing import Final
 import httpx2
 import psutil
 
+from deploy.load.cost import servers
 from deploy.stack import Stack
 from shared.roles import Role
 
@@ -82,14 +83,9 @@ def memory_mb(stack: Stack) -> Mapping[str, float]:
 def server_memory_mb(home: Path) -> Mapping[str, float]:
     """Memory of the servers beside the services: PostgreSQL under `home`, our own broker.
 
-    The processes of PostgreSQL share much: each counts for its proportional part.
+    The processes of a server share much: each counts for its proportional part.
     """
-    sizes: dict[str, float] = {}
-    for found in home.rglob("postmaster.pid"):
-        postmaster = psutil.Process(int(found.read_text().split()[0]))
-        parts = [postmaster, *postmaster.children(recursive=True)]
-        sizes["PostgreSQL"] = sum(part.memory_full_info().pss for part in parts) / MEGABYTE
-    for child in psutil.Process().children():
-        if child.name() == "java":
-            sizes["Kafka"] = child.memory_info().rss / MEGABYTE
-    return sizes
+    return {
+        server: sum(part.memory_full_info().pss for part in parts) / MEGABYTE
+        for server, parts in servers(home).items()
+    }

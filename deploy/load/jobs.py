@@ -3,6 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+from deploy.load.texts import Mix
+
 
 @dataclass(frozen=True)
 class Job:
@@ -12,7 +14,8 @@ class Job:
     `seconds` are over after `warm` seconds that do not count, or until `count` requests are
     answered. With `rate` so many are sent a second, whatever the answers do, and `streams`
     (paths at `stream_port`) are watched for the tickets. `path` is for an empty request;
-    without it tickets are submitted. Jobs with different seeds send different tickets.
+    without it tickets of the `mix` are submitted. Jobs with different seeds send different
+    tickets.
     """
 
     port: int
@@ -27,6 +30,7 @@ class Job:
     stream_token: str = ""
     streams: Sequence[str] = ()
     seed: int = 0
+    mix: Mix = Mix.ORDINARY
 
 
 @dataclass

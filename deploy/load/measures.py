@@ -6,20 +6,33 @@ from dataclasses import asdict, dataclass
 from statistics import median
 from typing import Any, Final
 
+from deploy.load.cost import Cost
 from deploy.load.jobs import Seen
+from deploy.load.texts import Mix
 
-INTAKE_RATE: Final = 3000.0
-"""Durable tickets a second on one intake worker ..."""
+INTAKE_RATES: Final = {16: 3000.0, 64: 4000.0}
+"""Durable tickets a second on one intake process, by clients ..."""
 INTAKE_P99_MS: Final = 25.0
 """... with this p99 ..."""
 INTAKE_RATIO: Final = 0.5
 """... and this share of what an empty endpoint of the same process answers."""
-JOURNEY_RATE: Final = 2000.0
+EMBEDDED: Final = "embedded"
+KAFKA: Final = "Kafka + PostgreSQL"
+BURST_RATES: Final = {
+    (EMBEDDED, Mix.ORDINARY): 1200.0,
+    (EMBEDDED, Mix.STORM): 700.0,
+    (KAFKA, Mix.ORDINARY): 800.0,
+}
 """Tickets a second from submission to the units' queues, through all three services."""
-JOURNEY_P99_MS: Final = 150.0
-"""From submission to the unit's queue at PACED_RATE."""
-PACED_RATE: Final = 100.0
-SERVICE_MB: Final = 250.0
+COST_MS: Final = 1.6
+"""Processor time of a ticket of the ordinary mix on the embedded bus, all processes."""
+PACED_RATES: Final = (20.0, 100.0, 300.0)
+JUDGED_RATE: Final = 100.0
+PACED_MS: Final = {EMBEDDED: (30.0, 150.0), KAFKA: (60.0, 200.0)}
+"""From submission to the unit's queue at JUDGED_RATE: p50 and p99."""
+PACED_CORES: Final = 0.8
+"""Everything together at JUDGED_RATE."""
+SERVICE_MB: Final = 200.0
 """Resident memory of a service after the load."""
 
 
@@ -49,27 +62,49 @@ class Level:
 
 
 @dataclass(frozen=True)
-class Journey:
-    """All three services on one back end.
+class Burst:
+    """Many tickets of one mix at once, through all three services.
 
-    `per_second` is how many tickets reached the units' queues, `accepted_per_second` how
-    many intake took meanwhile, `shown_per_second` how many intake showed as routed.
-    `complete` says whether all arrived in the time given, `unseen` how many did not.
-    `memory_mb` is the resident
-    memory of each service, `beside_mb` that of the servers they use.
+    `per_second` is how many reached the units' queues, `accepted_per_second` how many
+    intake took meanwhile, `shown_per_second` how many intake showed as routed; `arrived`
+    counts those that were there in the time given. The cost is taken until all were shown.
     """
 
-    back_end: str
+    mix: Mix
     tickets: int
+    arrived: int
     per_second: float
     accepted_per_second: float
     shown_per_second: float
-    complete: bool
+    cost: Cost
+
+
+@dataclass(frozen=True)
+class Paced:
+    """Tickets at a fixed rate: from submission to the unit's queue, and the cores it took."""
+
+    rate: float
     p50_ms: float
     p99_ms: float
+    cores: float
+
+
+@dataclass(frozen=True)
+class Journey:
+    """All three services on one back end.
+
+    `unseen` are the tickets that did not arrive in time. `memory_mb` is the resident memory
+    of each service after all bursts, `memory_before_mb` before the first, `beside_mb` that
+    of the servers they use.
+    """
+
+    back_end: str
+    bursts: Sequence[Burst]
+    paced: Sequence[Paced]
     unseen: int
     failed: int
     generator_cores: float
+    memory_before_mb: Mapping[str, float]
     memory_mb: Mapping[str, float]
     beside_mb: Mapping[str, float]
 
@@ -133,36 +168,67 @@ def level_of(clients: int, tickets: Sequence[Seen], empty: Sequence[Seen]) -> Le
     return Level(clients, rate_of(tickets), rate_of(empty), median(ratios))
 
 
-def operating_point(levels: Sequence[Level]) -> Level:
-    """Where intake is judged: a level that meets all its aims, else that of the highest rate."""
-    good = [level for level in levels if all(aim.met for aim in intake_aims(level))]
-    return max(good or levels, key=lambda level: level.tickets.per_second)
-
-
 def intake_aims(level: Level) -> Sequence[Aim]:
-    """The aims of intake alone, all at one level."""
+    """The aims of intake alone at one level; none where few clients wait for each answer."""
+    rate = INTAKE_RATES.get(level.clients)
+    if rate is None:
+        return ()
     name = f"intake, {level.clients} clients"
     return [
-        Aim(f"{name}: durable tickets", level.tickets.per_second, INTAKE_RATE, True, "/s"),
+        Aim(f"{name}: durable tickets", level.tickets.per_second, rate, True, "/s"),
         Aim(f"{name}: p99", level.tickets.p99_ms, INTAKE_P99_MS, False, "ms"),
         Aim(f"{name}: tickets to empty endpoint", level.ratio, INTAKE_RATIO, True, "×"),
     ]
 
 
+def journey_aims(journey: Journey) -> Sequence[Aim]:
+    """The aims of all services together on one back end."""
+    name, aims = journey.back_end, []
+    for burst in journey.bursts:
+        rate = BURST_RATES.get((name, burst.mix))
+        if rate is not None:
+            aims.append(Aim(f"{name}, {burst.mix}: to queues", burst.per_second, rate, True, "/s"))
+        if (name, burst.mix) == (EMBEDDED, Mix.ORDINARY):
+            what = f"{name}, {burst.mix}: processor a ticket"
+            aims.append(Aim(what, burst.cost.total_ms, COST_MS, False, "ms"))
+    for paced in journey.paced:
+        if paced.rate == JUDGED_RATE:
+            p50, p99 = PACED_MS[name]
+            at = f"{name} at {paced.rate:g}/s"
+            aims += [
+                Aim(f"{at}: p50", paced.p50_ms, p50, False, "ms"),
+                Aim(f"{at}: p99", paced.p99_ms, p99, False, "ms"),
+                Aim(f"{at}: cores", paced.cores, PACED_CORES, False, ""),
+            ]
+    for service, size in journey.memory_mb.items():
+        aims.append(Aim(f"{name}: memory of {service}", size, SERVICE_MB, False, "MB"))
+    return aims
+
+
 def aims_of(levels: Sequence[Level], journeys: Sequence[Journey]) -> Sequence[Aim]:
     """Every aim with its figure, met or not."""
-    aims = [*intake_aims(operating_point(levels))] if levels else []
+    return [
+        *(aim for level in levels for aim in intake_aims(level)),
+        *(aim for journey in journeys for aim in journey_aims(journey)),
+    ]
+
+
+def figures_of(levels: Sequence[Level], journeys: Sequence[Journey]) -> Mapping[str, float]:
+    """What a later run can be compared with: every aim's figure and every cost, by name."""
+    figures = {aim.name: aim.figure for aim in aims_of(levels, journeys)}
     for journey in journeys:
-        name = journey.back_end
-        aims += [
-            Aim(f"{name}: submission to unit queue", journey.per_second, JOURNEY_RATE, True, "/s"),
-            Aim(f"{name}: p99 at {PACED_RATE:g}/s", journey.p99_ms, JOURNEY_P99_MS, False, "ms"),
-            *(
-                Aim(f"{name}: memory of {service}", size, SERVICE_MB, False, "MB")
-                for service, size in journey.memory_mb.items()
-            ),
-        ]
-    return aims
+        for burst in journey.bursts:
+            name = f"{journey.back_end}, {burst.mix}"
+            figures |= {f"{name}: {process} ms": ms for process, ms in burst.cost.ms.items()}
+            figures[f"{name}: all ms"] = burst.cost.total_ms
+    return figures
+
+
+def ratios_to(base: Mapping[str, float], figures: Mapping[str, float]) -> Mapping[str, float]:
+    """Each figure as a multiple of the same one in an earlier run."""
+    return {
+        name: figure / base[name] for name, figure in figures.items() if base.get(name, 0.0) > 0.0
+    }
 
 
 def lost_tickets(levels: Sequence[Level], journeys: Sequence[Journey]) -> int:

@@ -10,18 +10,27 @@ from typing import Any, Final
 from rich.console import Console
 from rich.table import Table
 
-from deploy.load.measures import Aim, Journey, Level, aims_of, lost_tickets
+from deploy.load.cost import CALM, busy_share
+from deploy.load.measures import (
+    Aim,
+    Journey,
+    Level,
+    aims_of,
+    figures_of,
+    lost_tickets,
+    ratios_to,
+)
 
 PACKAGES: Final = ("fastapi", "uvicorn", "psycopg", "sqlmodel", "kafka-python", "scikit-learn")
 WIDTH: Final = 110
 
 
 def machine() -> Mapping[str, Any]:
-    """Where and with what the figures were taken; a high load makes them noisy."""
+    """Where and with what the figures are taken, and how busy the cores are before they are."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     return {
         "cores": cores,
-        "load_before": round(os.getloadavg()[0], 2),
+        "busy_before": round(busy_share(), 2),
         "python": platform.python_version(),
         "system": platform.platform(),
         "packages": {name: version(name) for name in PACKAGES},
@@ -32,16 +41,28 @@ def machine() -> Mapping[str, Any]:
 class Report:
     """A run of the benchmark.
 
-    `left_out` says what this machine cannot measure, `failures` what went wrong.
+    `left_out` says what this machine cannot measure, `failures` what went wrong; `base` are
+    an earlier run's figures by name.
     """
 
     machine: Mapping[str, Any]
+    base: Mapping[str, float] = field(default_factory=dict)
     servers: dict[str, str] = field(default_factory=dict)
     levels: Sequence[Level] = ()
     journeys: list[Journey] = field(default_factory=list)
     left_out: list[str] = field(default_factory=list)
     failures: list[str] = field(default_factory=list)
     seconds: float = 0.0
+
+    @property
+    def judged(self) -> bool:
+        """Whether the machine was calm enough before for the aims to be held against it."""
+        return bool(self.machine["busy_before"] <= CALM)
+
+    @property
+    def figures(self) -> Mapping[str, float]:
+        """What a later run can be compared with."""
+        return figures_of(self.levels, self.journeys)
 
     @property
     def aims(self) -> Sequence[Aim]:
@@ -55,7 +76,10 @@ class Report:
         """The whole report, ratios first."""
         return {
             "ratios": {aim.name: round(aim.ratio, 3) for aim in self.aims},
+            "judged": self.judged,
             "aims": [aim.as_json() for aim in self.aims],
+            "figures": self.figures,
+            "to_base": ratios_to(self.base, self.figures),
             "lost": self.lost,
             "left_out": self.left_out,
             "failures": self.failures,
@@ -74,6 +98,7 @@ class Report:
         table.add_column("what", ratio=1, overflow="fold")
         for aim in self.aims:
             mark = "[green]met[/]" if aim.met else "[bold red]MISSED[/]"
+            mark = mark if self.judged else "not judged"
             bound = f"{'≥' if aim.at_least else '<'} {_short(aim.bound)} {aim.unit}"
             figure = f"{_short(aim.figure)} {aim.unit}"
             table.add_row(f"{aim.ratio:.2f} × aim", figure, bound, mark, aim.name)
@@ -83,6 +108,9 @@ class Report:
         table.add_section()
         for journey in self.journeys:
             _add_journey(table, journey)
+        table.add_section()
+        for name, ratio in ratios_to(self.base, self.figures).items():
+            table.add_row(f"{ratio:.2f} × base", _short(self.figures[name]), "", "", name)
         console.print(table)
         for line in self._notes():
             console.print(line, highlight=False, soft_wrap=True)
@@ -92,10 +120,11 @@ class Report:
         names = ", ".join(f"{name} {number}" for name, number in packages.items())
         servers = ", ".join(f"{name} {number}" for name, number in self.servers.items())
         return [
-            f"{machine['cores']} cores shared with the load generator, load "
-            f"{machine['load_before']} before the run, {self.seconds:.0f} s in all",
+            f"{machine['cores']} cores shared with the load generator, "
+            f"{machine['busy_before']:.0%} busy before the run, {self.seconds:.0f} s in all",
             f"Python {machine['python']}, {names}; {servers}",
             "empty endpoint: GET /healthz of the same intake process, in turns with the tickets",
+            *(() if self.judged else ("NOT JUDGED: the machine was busy before the run",)),
             *(f"LEFT OUT: {reason}" for reason in self.left_out),
             *(f"FAILED: {reason}" for reason in self.failures),
             *([f"LOST OR LATE: {self.lost} requests or tickets"] if self.lost else []),
@@ -115,19 +144,42 @@ def _add_level(table: Table, level: Level) -> None:
 
 
 def _add_journey(table: Table, journey: Journey) -> None:
-    share = journey.per_second / journey.accepted_per_second
-    beside = ", ".join(f"{name} {size:.0f} MB" for name, size in journey.beside_mb.items())
-    arrived = "all arrived" if journey.complete else "NOT ALL ARRIVED in time"
+    for burst in journey.bursts:
+        share = burst.per_second / burst.accepted_per_second
+        arrived = "all" if burst.arrived >= burst.tickets else f"ONLY {burst.arrived}"
+        costs = ", ".join(f"{process} {ms:.2f}" for process, ms in burst.cost.ms.items())
+        table.add_row(
+            f"{share:.2f} × intake",
+            f"{_short(burst.per_second)} /s",
+            "",
+            "",
+            f"{journey.back_end}, {burst.mix}: {arrived} of {burst.tickets} at once; accepted "
+            f"{_short(burst.accepted_per_second)} /s, shown {_short(burst.shown_per_second)} /s; "
+            f"{burst.cost.total_ms:.2f} ms of processor a ticket ({costs}), "
+            f"{burst.cost.cores:.2f} cores busy",
+        )
+    for paced in journey.paced:
+        table.add_row(
+            "",
+            f"{_short(paced.rate)} /s",
+            "",
+            "",
+            f"{journey.back_end}, paced: p50 {paced.p50_ms:.0f} ms, p99 {paced.p99_ms:.0f} ms, "
+            f"{paced.cores:.2f} cores busy",
+        )
+    before, after = (_sizes(of) for of in (journey.memory_before_mb, journey.memory_mb))
     table.add_row(
-        f"{share:.2f} × intake",
-        f"{_short(journey.per_second)} /s",
         "",
         "",
-        f"{journey.back_end}, {journey.tickets} tickets at once, {arrived}: accepted "
-        f"{_short(journey.accepted_per_second)} /s, shown as routed "
-        f"{_short(journey.shown_per_second)} /s; paced: p50 {journey.p50_ms:.0f} ms, p99 "
-        f"{journey.p99_ms:.0f} ms; generator {journey.generator_cores:.2f} cores; beside: {beside}",
+        "",
+        "",
+        f"{journey.back_end}, memory: {before} MB before the bursts, {after} after, beside "
+        f"{_sizes(journey.beside_mb)}; generator {journey.generator_cores:.2f} cores",
     )
+
+
+def _sizes(memory: Mapping[str, float]) -> str:
+    return ", ".join(f"{name} {size:.0f}" for name, size in memory.items())
 
 
 def _short(figure: float) -> str:

@@ -1,11 +1,32 @@
-"""Tickets for load: every one new, in the words, length and variety of real calls."""
+"""Tickets for load: every one new, in the words, length and variety of real calls.
 
+An ordinary day comes from the whole district, with one call in fifty about danger. A storm
+is a third danger, about few places in few words, so that every call is like many others.
+"""
+
+import csv
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from enum import StrEnum
+from functools import cache
+from pathlib import Path
 from random import Random
 from typing import Final
 
-PLACES: Final = (
+COMPOUNDS: Final = Path(__file__).parents[2] / "services/router/policy/tables/compounds.csv"
+
+
+class Mix(StrEnum):
+    """What kind of day the tickets come from."""
+
+    ORDINARY = "ordinary"
+    STORM = "storm"
+
+
+DANGER_SHARE: Final = {Mix.ORDINARY: 0.02, Mix.STORM: 0.33}
+
+
+STORM_PLACES: Final = (
     "王顶堤迎水里", "林苑西里", "保山北里", "园荫里", "金冠里", "昌宁里", "横江里",
     "万兴街三潭西里", "长江里", "风荷园", "苏堤路", "天环里", "玉泉北里",
     "嘉陵道街宜宾东里", "南江东里", "川南里", "桂荷园", "雅安西里",
@@ -34,24 +55,19 @@ MATTERS: Final = (
     "井盖松了，车一轧咣当咣当响一宿，楼下住户根本睡不着觉",
     "有人私自搭了个铁皮棚子，把消防通道占了一大半，跟他说也不听",
     "每天早上一堆小贩占道卖菜，喇叭喊得特别响，收摊以后烂菜叶子扔一地",
-    "外来车把门口停得严严实实，昨天救护车在外头等了十多分钟都没进来",
     "那棵大槐树枝子都伸到人家窗户上了，一刮风就抽玻璃，想请人来修剪修剪",
     "楼下烧烤店夜里一两点还在营业，油烟直往家里灌，说话声音又大",
     "电梯这个礼拜坏了四回，修好了又坏，楼上有坐轮椅的老人下不来楼",
     "物业收了物业费不干活，楼道一个月没扫过，打电话也没人接",
     "楼顶漏雨，屋里墙皮都泡掉了，找物业说要动维修基金，一直没下文",
-    "对门装修砸墙，我怀疑把承重墙给动了，我家墙上裂了一条大缝",
     "邻居在楼道里给电动车充电，拉了好长的飞线，夜里滋滋响，太吓人了",
     "暖气从供暖那天起就是温的，屋里也就十四五度，家里还有不满月的孩子",
     "停水两天了也没个通知，楼里好多老人提着桶到别处接水",
     "想问问社区老人家食堂几点开饭，八十岁以上有没有补贴，怎么办卡",
-    "楼上独居的大爷两天没见着人了，敲门也没人应，他家灯一直亮着",
     "老楼想加装电梯，一楼不同意，我们不知道该找谁协调，想了解一下流程",
     "我母亲的高龄津贴已经三个月没到账了，之前都是每个月十五号发",
     "菜市场那家熟食店卖的酱牛肉是馊的，我们一家吃完都拉肚子",
     "工地后半夜还在打桩，房子都跟着颤，连续一个星期了谁管管",
-    "护栏被车撞断了一截，就那么横在自行车道上，骑车的都得绕到快车道",
-    "健身器材坏了两件，螺丝都露在外头，小孩在那儿玩太危险了",
     "物业要撤了也不交接，门禁停了，电梯没人管，保安全走了",
     "业委会换届弄得不明不白，票数也不公示，好多邻居都有意见",
     "预付费的健身房关门跑了，我们几十个人的卡都没退，商家电话打不通",
@@ -59,10 +75,19 @@ MATTERS: Final = (
     "建议在路口加一个人行信号灯，放学的时候车多，孩子过马路太悬了",
     "厂里拖了我两个月工资，一共一万二，老板现在电话也不接了",
     "快递站把包裹全摆在人行道上，推婴儿车根本过不去",
+)  # fmt: skip
+
+DANGERS: Final = (
+    "外来车把门口停得严严实实，昨天救护车在外头等了十多分钟都没进来",
+    "对门装修砸墙，我怀疑把承重墙给动了，我家墙上裂了一条大缝",
+    "楼上独居的大爷两天没见着人了，敲门也没人应，他家灯一直亮着",
+    "护栏被车撞断了一截，就那么横在自行车道上，骑车的都得绕到快车道",
+    "健身器材坏了两件，螺丝都露在外头，小孩在那儿玩太危险了",
     "水管爆了，水从地下往上冒，路面都快成河了，请赶紧来人",
     "楼道里有股煤气味儿，从早上就有，越来越重了",
     "外墙上的瓷砖掉下来好几块，正好砸在人走的道上，万幸没砸着人",
 )  # fmt: skip
+"""What the classifier takes for P0 or P1."""
 
 CLOSINGS: Final = (
     "，麻烦你们尽快派人来看看。", "，希望能给个说法。", "。", "，请有关部门处理，谢谢。",
@@ -72,9 +97,19 @@ CLOSINGS: Final = (
 NAMES: Final = ("王", "李", "张", "刘", "陈", "杨", "赵", "孙", "周", "吴", "郑", "韩")
 
 
-def ticket(random: Random) -> Mapping[str, object]:
+@cache
+def places(mix: Mix) -> Sequence[str]:
+    """Where calls come from."""
+    if mix is Mix.STORM:
+        return STORM_PLACES
+    with COMPOUNDS.open(encoding="utf-8", newline="") as table:
+        return tuple(row["name"] for row in csv.DictReader(table))
+
+
+def ticket(random: Random, mix: Mix) -> Mapping[str, object]:
     """The body of a submission; two of the same generator never have equal words."""
-    place = random.choice(PLACES)
+    place = random.choice(places(mix))
+    matters = DANGERS if random.random() < DANGER_SHARE[mix] else MATTERS
     numbers = {letter: random.randint(1, 40) for letter in "bcdf"}
     spot = random.choice(SPOTS).format(**numbers)
     phone = f"1{random.choice('3578')}{random.randint(0, 999_999_999):09d}"
@@ -83,7 +118,7 @@ def ticket(random: Random) -> Mapping[str, object]:
             random.choice(OPENINGS),
             place,
             spot,
-            random.choice(MATTERS),
+            random.choice(matters),
             random.choice(CLOSINGS).format(phone=phone),
         )
     )
@@ -96,6 +131,6 @@ def ticket(random: Random) -> Mapping[str, object]:
     }
 
 
-def body(random: Random) -> bytes:
+def body(random: Random, mix: Mix = Mix.ORDINARY) -> bytes:
     """The same as JSON, ready to be sent."""
-    return json.dumps(ticket(random), ensure_ascii=False).encode()
+    return json.dumps(ticket(random, mix), ensure_ascii=False).encode()
