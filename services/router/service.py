@@ -15,6 +15,7 @@ from services.router.http.centre import Centre
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.units import load_units
 from services.router.reconcile import LOOK_SECONDS, reconciling
+from services.router.retention import EVERY_SECONDS, forgetting
 from services.router.storage.counterparts import counterparts
 from services.router.storage.queues import QueueWatch
 from services.router.webhooks import Webhooks
@@ -69,7 +70,12 @@ def build(runtime: Runtime) -> Parts:
             Subscription("router.cases", (CLASSIFICATIONS,), classified_handler(rules)),
             Subscription("router.callers", (TICKETS,), caller_handler(rules), CALLERS_WORDS),
         ],
-        tasks=[clockwork, reconciliation, Task("router.webhooks", telling.step, WEBHOOK_SECONDS)],
+        tasks=[
+            clockwork,
+            reconciliation,
+            Task("router.webhooks", telling.step, WEBHOOK_SECONDS),
+            Task("router.retention", forgetting(database, runtime.terms), EVERY_SECONDS),
+        ],
         measure=gauges(database, rules),
         close=close,
     )

@@ -15,6 +15,7 @@ from services.router.http.contract import QueuePage, UnitView
 from services.router.storage.queues import (
     BadCursor,
     Page,
+    cleared,
     last_seq,
     position,
     read_queue,
@@ -30,6 +31,7 @@ from shared.web import Caller, allow, api_router, local_times
 UnitName = Annotated[str, Path(max_length=60)]
 
 AHEAD: Final = "游标超前于本单位队列（系统可能恢复过数据）；请去掉游标，从当前未办结的条目重新读取"
+EXPIRED: Final = "游标过旧，其后办结的条目已清理；请去掉游标，从当前未办结的条目重新读取"
 STREAM_LIMIT: Final = 100
 STREAM_WAIT_SECONDS: Final = 60.0
 """How long the stream waits before it looks by itself; FastAPI keeps the connection alive."""
@@ -57,21 +59,28 @@ async def _resume_after(
     """Where a reader resumes: `Last-Event-ID` of a broken stream, or `after`.
 
     A cursor past the head was given by a database that has been restored since: its reader
-    would wait in silence for numbers that are given out anew.
+    would wait in silence for numbers that are given out anew. One from before what is
+    forgotten would never hear of what was closed meanwhile.
     """
     cursor = request.headers.get("last-event-id") or after or None
     try:
         at = position(unit, cursor)
     except BadCursor:
         raise Problem(422, "翻页游标不属于本单位队列", slug="bad-cursor") from None
-    if at > 0 and at > await run_in_threadpool(_head, centre, unit, _barred(request.state.caller)):
+    if at == 0:
+        return cursor
+    first, head = await run_in_threadpool(_ends, centre, unit, _barred(request.state.caller))
+    if at > head:
         raise Problem(410, AHEAD, slug="cursor-ahead")
+    if at < first:
+        raise Problem(410, EXPIRED, slug="cursor-expired")
     return cursor
 
 
-def _head(centre: Centre, unit: str, barred: str | None) -> int:
+def _ends(centre: Centre, unit: str, barred: str | None) -> tuple[int, int]:
+    """The numbers between which a cursor can be followed."""
     with centre.database.reading() as reader:
-        return last_seq(reader, unit, barred)
+        return cleared(reader, unit), last_seq(reader, unit, barred)
 
 
 def _barred(caller: Principal) -> str | None:
@@ -130,7 +139,7 @@ async def queue(
 @allow(Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
 def queue_cursor(unit: OwnQueue, centre: Router, caller: Caller) -> QueuePage:
     """Where a unit's queue stands now, without its entries: news to come follows from here."""
-    at = _head(centre, unit, _barred(caller))
+    _, at = _ends(centre, unit, _barred(caller))
     return QueuePage(unit=unit, items=[], cursor=f"{unit}:{at}")
 
 

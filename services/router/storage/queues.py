@@ -93,6 +93,12 @@ def last_seq(reader: Reader, unit: str, barred: str | None = None) -> int:
     return int(reader.execute(newest.order_by(seq.desc()).limit(1)).scalar() or 0)
 
 
+def cleared(reader: Reader, unit: str) -> int:
+    """Up to which number closed entries of a unit's queue are forgotten."""
+    query = text("SELECT cleared FROM unit_feed WHERE unit = :unit")
+    return int(reader.execute(query, {"unit": unit}).scalar() or 0)
+
+
 def _readable(barred: str | None) -> Sequence[ColumnElement[bool]]:
     if barred is None:
         return ()

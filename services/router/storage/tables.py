@@ -116,11 +116,25 @@ class PlaceProposalRow(SQLModel, table=True):
 
 
 class UnitFeedRow(SQLModel, table=True):
-    """The last number given to a change of a unit's queue."""
+    """The last number given to a change of a unit's queue.
+
+    Closed entries up to `cleared` are forgotten.
+    """
 
     __tablename__ = "unit_feed"
 
     unit: str = Field(primary_key=True)
+    seq: int = Field(sa_column=Column(BigInteger, nullable=False))
+    cleared: int = Field(default=0, sa_column=Column(BigInteger, nullable=False))
+
+
+class FeedMarkRow(SQLModel, table=True):
+    """The number that a unit's queue had reached on a day."""
+
+    __tablename__ = "feed_mark"
+
+    unit: str = Field(primary_key=True)
+    day: date = Field(primary_key=True)
     seq: int = Field(sa_column=Column(BigInteger, nullable=False))
 
 
