@@ -12,6 +12,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from shared.calendar import (
@@ -186,14 +187,23 @@ def start(
     A limit of nothing (`0min`) means within the same call: such a clock is kept for the
     record, kept in time, and never fires.
     """
+    started = _started(within, at, calendar, ladder, due_at)
+    return replace(started, kind=kind, owner=owner, round=round, policy_version=policy_version)
+
+
+@lru_cache(maxsize=256)
+def _started(
+    within: Limit, at: datetime, calendar: Calendar, ladder: Ladder, due_at: datetime | None
+) -> Clock:
+    """Somebody's clock that runs from `at`: of a batch, many start under one rule at once."""
     clock = Clock(
-        kind=kind,
-        owner=owner,
-        round=round,
+        kind=ClockKind.ACCEPT,
+        owner=CITIZEN,
+        round=0,
         within=within,
         ladder=ladder,
         calendar_version=calendar.version,
-        policy_version=policy_version,
+        policy_version="",
         started_at=at,
         due_at=at,
         allowance=timedelta(0),

@@ -6,6 +6,8 @@ they are of one place, not of one event.
 
 import re
 from dataclasses import dataclass
+from functools import lru_cache
+from operator import add
 from typing import Final
 
 from services.router.domain.places.gazetteer import Gazetteer, Kind
@@ -14,6 +16,11 @@ from services.router.domain.places.numbers import chinese_number
 
 COMPARED: Final = 400
 """Characters of a text that are compared."""
+
+REMEMBERED: Final = 4096
+"""Wordings that are kept, some 2 kB each ..."""
+BIGRAMS_REMEMBERED: Final = 1024
+"""... and sets of bigrams, some 12 kB each."""
 
 LETTERS: Final = re.compile(r"\w+")
 _DIGITS: Final = "[0-9]{1,4}|[一二三四五六七八九十百]{1,4}"
@@ -26,21 +33,25 @@ COMPOUND: Final = (Kind.COMMUNITY, Kind.ESTATE)
 
 @dataclass(frozen=True, slots=True)
 class Wording:
-    """`words` are the bigrams of a text, `matter` those without the place.
+    """`words` are the letters of a text, `matter` those without the place.
 
     `compounds`, `buildings`, `units` (单元) and `lifts` are those that text and address name.
     """
 
-    words: frozenset[str]
-    matter: frozenset[str]
+    words: str
+    matter: str
     compounds: frozenset[str] = frozenset()
     buildings: frozenset[int] = frozenset()
     units: frozenset[int] = frozenset()
     lifts: frozenset[int] = frozenset()
 
 
+@lru_cache(maxsize=REMEMBERED)
 def wording(gazetteer: Gazetteer, text: str, address: str | None) -> Wording:
-    """The wording of a ticket; linear in its length."""
+    """The wording of a ticket; linear in its length.
+
+    A call is compared again with each that follows at its place: the last ones are remembered.
+    """
     said, where = normalised(text[:COMPARED]), normalised(address or "")
     compounds = {
         entry.name
@@ -55,8 +66,8 @@ def wording(gazetteer: Gazetteer, text: str, address: str | None) -> Wording:
     matter += said[end:]
     whole = f"{where} {said}"
     return Wording(
-        words=bigrams(said),
-        matter=bigrams(DOOR.sub("", matter)),
+        words=_letters(said),
+        matter=_letters(DOOR.sub("", matter)),
         compounds=frozenset(compounds),
         buildings=_numbers(BUILDING, whole),
         units=_numbers(UNIT, whole),
@@ -64,15 +75,21 @@ def wording(gazetteer: Gazetteer, text: str, address: str | None) -> Wording:
     )
 
 
-def bigrams(text: str) -> frozenset[str]:
-    """The pairs of neighbouring letters of a text."""
-    letters = "".join(LETTERS.findall(text))
-    return frozenset(letters[at : at + 2] for at in range(max(1, len(letters) - 1)))
+def overlap(one: str, other: str) -> float:
+    """Sørensen and Dice's coefficient of two rows of letters: twice the pairs of neighbours
+    that are common, of all there are."""
+    ones, others = _bigrams(one), _bigrams(other)
+    return 2 * len(ones & others) / (len(ones) + len(others))
 
 
-def overlap(one: frozenset[str], other: frozenset[str]) -> float:
-    """Sørensen and Dice's coefficient: twice what is common, of all there is."""
-    return 2 * len(one & other) / (len(one) + len(other))
+@lru_cache(maxsize=BIGRAMS_REMEMBERED)
+def _bigrams(letters: str) -> frozenset[str]:
+    """The pairs of neighbouring letters; a single letter, or none, stands for itself."""
+    return frozenset(map(add, letters, letters[1:])) or frozenset((letters,))
+
+
+def _letters(text: str) -> str:
+    return "".join(LETTERS.findall(text))
 
 
 def _numbers(pattern: re.Pattern[str], text: str) -> frozenset[int]:

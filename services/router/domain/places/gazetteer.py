@@ -159,9 +159,9 @@ class Candidates:
     entries: tuple[Entry, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Gazetteer:
-    """The register, indexed. Build it with `build_gazetteer`.
+    """The register, indexed, and equal to itself alone. Build it with `build_gazetteer`.
 
     `communities` are ours by their code. `names` finds the forms in a text, `meant` says for
     each what it may stand for, the strictest need first; `sounds` and `by_name` find what only
