@@ -80,6 +80,16 @@ PROPOSED = [
     ("祥丰停水了", {"gulou"}),
     ("卧龙这边没人管", {"wanxing"}),
 ]
+SHORT_NAMES = [
+    ("奥体后身那条道路灯不亮", "tiyu-zhongxin"),
+    ("水滴东门摆摊的太多", "tiyu-zhongxin"),
+    ("文庙对面有人乱停车", "gulou"),
+    ("天大东门共享单车堆成山", "xuefu"),
+    ("南大西门对面烧烤", "xuefu"),
+    ("融府北门修路太吵", "wanxing"),
+    ("檀府门口没有路灯", "gulou"),
+]
+
 LANDMARKS = [
     ("南大西门对面天天有小摊", "xuefu"),
     ("南开大学东门外面路灯不亮", "xuefu"),
@@ -155,6 +165,11 @@ ASIDES = [
     ("我是保山南里的业主，物业不作为", "wangdingdi"),
 ]
 OUTSIDE = [
+    ("大胡同门口有人摆摊", "红桥区"),
+    ("万全里3号楼停水", "和平区"),
+    ("保利香槟国际物业费太高", "和平区"),
+    ("金厦水语花城停水了", "西青区"),
+    ("海泰那边修路太吵", "西青区"),
     ("天塔底下湖边的栏杆坏了", "河西区"),
     ("天塔旋云那边没人管", "河西区"),
     ("体院北这边停水", "河西区"),
@@ -195,7 +210,8 @@ def streets(place: Place) -> set[str | None]:
 
 
 @pytest.mark.parametrize(
-    ("text", "street"), [*COMPOUNDS, *LANDMARKS, *CROSSINGS, *NUMBERS, *ASIDES, *NEXT_TO]
+    ("text", "street"),
+    [*COMPOUNDS, *SHORT_NAMES, *LANDMARKS, *CROSSINGS, *NUMBERS, *ASIDES, *NEXT_TO],
 )
 def test_a_place_that_a_source_knows_is_found_however_it_is_said(text: str, street: str) -> None:
     place = where(text)

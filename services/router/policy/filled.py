@@ -64,7 +64,10 @@ def _compounds(registers: Registers) -> Iterator[Filled]:
 
 
 def _estate(name: str) -> Iterator[Form]:
-    return estate_forms(name, Alone.NO if len(name) == SHORTEST_NAME else Alone.NAME)
+    if len(name) == SHORTEST_NAME:
+        yield Form(name, Need.SPOT)
+    else:
+        yield from estate_forms(name, Alone.NAME)
 
 
 def _landmarks(registers: Registers) -> Iterator[Filled]:
@@ -78,7 +81,7 @@ def _landmarks(registers: Registers) -> Iterator[Filled]:
 
 
 def _plain(name: str) -> Form:
-    return Form(name, Need.NAMED if len(name) == SHORTEST_NAME else Need.FREE)
+    return Form(name, Need.SPOT if len(name) == SHORTEST_NAME else Need.FREE)
 
 
 def _enclaves(registers: Registers) -> Iterator[Filled]:

@@ -36,7 +36,7 @@ OPTIONAL: Final = ("aliases", "confidence", "valid_from", "valid_to")
 
 SOURCED: Final = ("sourced-2+", "sourced-1")
 CONFIDENCES: Final = (*SOURCED, SUPPOSED)
-OUTSIDE_KINDS: Final = ("street", "place", "community")
+OUTSIDE_KINDS: Final = ("street", "place", "compound", "community")
 
 ENCLAVE_CLASSES: Final = ("城中村", "接壤的插花地", "不接壤的插花地", "责任不清地带")
 

@@ -45,6 +45,9 @@ LOOKALIKES: Final = ("heard", "meant")
 ORDINARY: Final = ("word", "why")
 SOUNDS: Final = ("sound", "letters")
 
+SHORT_COMPOUND: Final = 3
+"""A compound elsewhere with so short a name needs more than the name: 银行里, 平安里."""
+
 OFFICIAL: Final = "国家统计局统计用区划代码 2023"
 HOME_SAID: Final = (HOME_DISTRICT, "南开")
 
@@ -185,6 +188,8 @@ def _outside_forms(kind: str, name: str) -> Iterator[Form]:
             yield from outside_office_forms(name)
         case "place":
             yield Form(name, Need.FREE)
+        case "compound":
+            yield Form(name, Need.FREE if len(name) > SHORT_COMPOUND else Need.SPOT)
         case _:
             yield from outside_forms(name)
 

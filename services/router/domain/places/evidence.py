@@ -22,6 +22,10 @@ PASSING: Final = re.compile(
     r"(?:说|回复|答复|让|推|不管|不归|没|不|来的|搬|上班|上学|政府|法院|医院|公安|城管|交界)"
 )
 COMPARING: Final = re.compile(r"[从去到往跟和与像比]$")
+ANOTHERS: Final = re.compile(
+    r"(?:[县省旗]|(?<![津本全我超菜夜早集门花闹])市|第[0-9一二三四五六七八九十]+)新?$"
+)
+"""What leads to a name that is part of another city's: 某县人民医院, 成都市…鼓楼, 第三人民医院."""
 
 LIVES: Final = re.compile(r"(?:家住|我住|住在|现住|我们住|我是)(?:在|于)?(?:天津市?)?(?:南开区)?$")
 RESIDES: Final = re.compile(r"(?:小区|社区)?的?(?:居民|住户|业主|租户|村民)")
@@ -89,7 +93,11 @@ NOTHING: Final = Evidence()
 
 def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evidence:
     """What a normalised text says of places, as the register has them on a day."""
-    mentions = [found for each in gazetteer.mentions(text) if (found := _on(each, day))]
+    mentions = [
+        found
+        for each in gazetteer.mentions(text)
+        if (found := _on(each, day)) and not _of_another_city(each, text)
+    ]
     if not mentions:
         return NOTHING
     crossed = dict(_crossings(mentions, text))
@@ -230,6 +238,13 @@ def _led_by(before: Mention | None, mention: Mention, text: str) -> Entry | None
         return None
     gap = text[before.end : mention.start]
     return before.entries[0] if ADJACENT.fullmatch(gap) else None
+
+
+def _of_another_city(mention: Mention, text: str) -> bool:
+    return (
+        ANOTHERS.search(text, max(0, mention.start - 6), mention.start) is not None
+        and "天津" not in text[max(0, mention.start - 8) : mention.start]
+    )
 
 
 def _in_passing(mention: Mention, text: str) -> bool:

@@ -18,6 +18,7 @@ from services.router.domain.places.names import (
     NAMED_SUFFIX,
     OFFICIAL_SUFFIX,
     ROAD_FOLLOWS,
+    SPOT_FOLLOWS,
     Form,
     Need,
 )
@@ -308,9 +309,10 @@ def _shown(need: Need, text: str, start: int, end: int, found: list[Mention]) ->
             return ROAD_FOLLOWS.match(text, end) is None
         case Need.OFFICIAL:
             return OFFICIAL_SUFFIX.match(text, end) is not None
-        case Need.NAMED:
+        case Need.NAMED | Need.SPOT:
             return (
-                NAMED_SUFFIX.match(text, end) is not None
+                (need is Need.SPOT and SPOT_FOLLOWS.match(text, end) is not None)
+                or NAMED_SUFFIX.match(text, end) is not None
                 or BUILDING.match(text, end) is not None
                 or (start == 0 and end == len(text))
                 or (led and found[-1].kind in AREAS and ROAD_FOLLOWS.match(text, end) is None)

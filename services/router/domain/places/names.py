@@ -20,12 +20,14 @@ class Need(StrEnum):
 
     OFFICIAL: a word can begin here and 社区 or 居委会 follows. NAMED: that, or
     小区 or a building number follows, or a district, a street or 住在 stands directly before,
-    or nothing else was said. AREA: no road or station of that name follows, and a word can
-    begin here if the form is short. FREE: nothing. Listed strictest first.
+    or nothing else was said. SPOT: that, or the words behind it make a place of it (门口, 对面,
+    西门, 那儿) where a word can begin. AREA: no road or station of that name follows, and a
+    word can begin here if the form is short. FREE: nothing. Listed strictest first.
     """
 
     OFFICIAL = "official"
     NAMED = "named"
+    SPOT = "spot"
     AREA = "area"
     FREE = "free"
 
@@ -65,6 +67,12 @@ DIGITS: Final = str.maketrans("一二三四五六七八九", "123456789")
 OFFICIAL_SUFFIX: Final = re.compile("|".join(OFFICIAL_ENDINGS))
 NAMED_SUFFIX: Final = re.compile("|".join((*OFFICIAL_ENDINGS, "小区")))
 BUILDING: Final = re.compile(r"[0-9一二三四五六七八九十百]{1,4}(?:号楼|号院|号门|栋|幢|门|区|楼)")
+SPOT_FOLLOWS: Final = re.compile(
+    r"[老新]?(?:[东西南北正大小侧后前旁]{0,2}门|[东西南北]?(?:校区|院区)|斜?对[面过个]|马路对|旁边|边上|隔壁"
+    r"|附近|周边|后身|[后前背里外]面|那儿|那块|那[边头]|这[儿块边头]|门[口前诊]|宿舍|家属[院区]|食堂|大院"
+    r"|公交站|地铁|路口|天桥|广场|超市|底商)"
+)
+"""What follows a short name where a spot is meant: 奥体后身, 天大东门, 二院附近."""
 ROAD_FOLLOWS: Final = re.compile(
     r"[东西南北中]?[一二三四五六七八九十]?"
     r"(?:路|道|街(?!坊)|大街|桥|立交|站|地铁|公交|市|区|县|省|医院|中学|小学|大学|江|河)"
