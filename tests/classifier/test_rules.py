@@ -11,6 +11,7 @@ from services.classifier.rules import (
     find_dangers,
     load_rules,
 )
+from shared.dangers import load_dangers
 from shared.events import Priority
 from shared.taxonomy import load_taxonomy
 
@@ -109,3 +110,7 @@ def test_a_table_that_contradicts_itself_is_refused(tmp_path: Path, old: str, ne
     broken.write_text(RULES_FILE.read_text(encoding="utf-8").replace(old, new, 1), encoding="utf-8")
     with pytest.raises(RulesError):
         load_rules(broken)
+
+
+def test_every_kind_of_danger_has_words_of_its_own() -> None:
+    assert {rule.danger for rule in load_rules().rules} - {None} == set(load_dangers())
