@@ -8,7 +8,7 @@ FORMAT ?= text
 
 .DEFAULT_GOAL := help
 .PHONY: backup restore
-.PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards report up down
+.PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards report screenshots up down
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -60,6 +60,10 @@ dashboards: $(INSTALLED) ## write Grafana's dashboards, and show what each panel
 
 report: $(INSTALLED) ## the month's figures: MONTH=2026-11 [FORMAT=text|csv|xlsx OUT=file]
 	@$(PY) -m deploy.figures --month "$(MONTH)" --format "$(FORMAT)" $(if $(OUT),--out "$(OUT)")
+
+screenshots: $(INSTALLED) ## a picture of every page, wide and narrow: [OUT=var/screenshots]
+	mkdir -p $(or $(OUT),var/screenshots)
+	HOTLINE_SCREENSHOTS=$(or $(OUT),var/screenshots) $(VENV)/bin/python -m pytest -q tests/desk/test_pages.py -k sideways
 
 up: ## start everything in containers: secrets are made once in deploy/secrets (HOTLINE_NAME=host)
 	@$(PYTHON) deploy/first_secrets.py

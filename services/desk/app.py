@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from services.desk import case_pages, centre_pages, live, operator_pages, signing_in
+from services.desk import case_pages, centre_pages, import_pages, live, operator_pages, signing_in
 from services.desk.remote import Refused, Services
 from services.desk.visit import (
     HERE,
@@ -65,7 +65,7 @@ def create_desk(settings: Settings) -> FastAPI:
         "schema": lambda: not missing_migrations(database, "desk"),
     }
     app.include_router(operations(Health("desk", app.version, checks)))
-    for part in (signing_in, operator_pages, case_pages, centre_pages, live):
+    for part in (signing_in, operator_pages, import_pages, case_pages, centre_pages, live):
         app.include_router(part.router)
     app.mount("/static", StaticFiles(directory=HERE / "static"))
     _errors(app, desk)

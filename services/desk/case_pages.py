@@ -94,7 +94,7 @@ def _waits_for(whistle: Json, visitor: Visitor) -> bool:
 
 
 @router.post("/queue/accept")
-def accept_many(given: Posted, visitor: Worker, desk: Pages) -> Response:
+def accept_many(visitor: Worker, given: Posted, desk: Pages) -> Response:
     """签收, one by its own button or all that are chosen; the list stays as it was narrowed."""
     refused: list[str] = []
     one = said(given, "one")
@@ -143,7 +143,7 @@ def _may_blow(desk: Pages, visitor: Visitor, case: Json) -> bool:
 
 
 @router.post("/cases/{number}/caller")
-def contact(number: str, given: Posted, visitor: Handler, desk: Pages) -> Response:
+def contact(number: str, visitor: Handler, given: Posted, desk: Pages) -> Response:
     """The caller's contact, which intake gives to those who may have it, and records."""
     try:
         shown = desk.services.get("intake", f"/tickets/{number}/caller", visitor)
@@ -153,7 +153,7 @@ def contact(number: str, given: Posted, visitor: Handler, desk: Pages) -> Respon
 
 
 @router.post("/cases/{number}/{command}")
-def command(number: str, command: str, given: Posted, visitor: Handler, desk: Pages) -> Response:
+def command(number: str, command: str, visitor: Handler, given: Posted, desk: Pages) -> Response:
     """Carry a command out; what was refused stands on the page with what was written."""
     form = BLOW if command == BLOW.command else CASES.get(command)
     if form is None:
@@ -209,7 +209,7 @@ def _unanswered(forms: Sequence[Form], whistle: Json, visitor: Visitor) -> Seque
 
 
 @router.post("/whistles/{number}/{command}")
-def order(number: str, command: str, given: Posted, visitor: Handler, desk: Pages) -> Response:
+def order(number: str, command: str, visitor: Handler, given: Posted, desk: Pages) -> Response:
     """A command on a whistle."""
     form = WHISTLES.get(command)
     if form is None:

@@ -62,7 +62,7 @@ def _choices(item: Json) -> list[tuple[str, float]]:
 
 
 @router.post("/reviews/{number}")
-def judge(number: str, given: Posted, visitor: Centre, desk: Pages) -> Response:
+def judge(number: str, visitor: Centre, given: Posted, desk: Pages) -> Response:
     """What the message is about, as a person says; the next one is shown."""
     body: Json = {"leaf": said(given, "leaf")}
     if priority := said(given, "priority"):
@@ -78,7 +78,7 @@ def judge(number: str, given: Posted, visitor: Centre, desk: Pages) -> Response:
 
 
 @router.post("/reviews/{number}/undo")
-def undo(number: str, given: Posted, visitor: Centre, desk: Pages) -> Response:
+def undo(number: str, visitor: Centre, given: Posted, desk: Pages) -> Response:
     """改回: what a finger judged by mistake is what was guessed again, as a change of its own."""
     leaf, _, priority = said(given, "was").partition("@")
     body = {"leaf": leaf, "priority": priority, "reason": "误按，改回"}
@@ -120,7 +120,7 @@ def _incident_page(
 
 
 @router.post("/incidents/{number}/merge")
-def merge(number: str, given: Posted, visitor: Centre, desk: Pages) -> Response:
+def merge(number: str, visitor: Centre, given: Posted, desk: Pages) -> Response:
     """并入所选: one case is worked for all of them."""
     body: Json = {"members": given.get("members", []), "note": said(given, "note")}
     if lead := said(given, "lead"):
@@ -133,7 +133,7 @@ def merge(number: str, given: Posted, visitor: Centre, desk: Pages) -> Response:
 
 
 @router.post("/incidents/{number}/dismiss")
-def dismiss(number: str, given: Posted, visitor: Centre, desk: Pages) -> Response:
+def dismiss(number: str, visitor: Centre, given: Posted, desk: Pages) -> Response:
     """不是一件事: the calls go their own ways."""
     try:
         body = {"note": said(given, "note")}

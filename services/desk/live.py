@@ -23,7 +23,7 @@ from shared.discretion import acts_for
 
 BEAT_SECONDS: Final = 15.0
 """A page that hears nothing for three of these knows that the connection is gone."""
-GONE: Final = (httpx2.codes.GONE, httpx2.codes.UNPROCESSABLE_ENTITY)
+GONE: Final = (httpx2.codes.GONE, httpx2.codes.UNPROCESSABLE_CONTENT)
 """How the router refuses a cursor that is not, or no longer, of this queue."""
 
 router = APIRouter()

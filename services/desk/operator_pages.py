@@ -10,7 +10,7 @@ from fastapi import APIRouter, Response
 from services.desk.accounts import Visitor
 from services.desk.preview import look
 from services.desk.remote import Json, Refused
-from services.desk.visit import Given, Operator, Pages, Posted, page, said, see
+from services.desk.visit import Given, Operator, Pages, Posted, form_id_of, page, said, see
 from shared.events import Kind
 
 KINDS: Final = {
@@ -59,7 +59,7 @@ def form(form_id: str, visitor: Operator, desk: Pages) -> Response:
 
 
 @router.post("/register/{form_id}")
-def take(form_id: str, given: Posted, visitor: Operator, desk: Pages) -> Response:
+def take(form_id: str, visitor: Operator, given: Posted, desk: Pages) -> Response:
     """Take the ticket: the form's id makes sure that it is taken once.
 
     With `answer` it is a consult that the operator has answered, and it ends with that. What is
@@ -117,7 +117,7 @@ def _ticket(given: Given) -> Json:
 
 
 @router.post("/preview")
-def preview(given: Posted, visitor: Operator, desk: Pages) -> Response:
+def preview(visitor: Operator, given: Posted, desk: Pages) -> Response:
     """What the system would do with what has been typed so far: a part of the page."""
     text = said(given, "text")[:LONGEST]
     seen = look(desk.services, visitor, _ticket(given) | {"text": text}) if text else None
@@ -162,7 +162,7 @@ def _ticket_page(
 
 
 @router.post("/tickets/{number}/caller")
-def caller(number: str, given: Posted, visitor: Operator, desk: Pages) -> Response:
+def caller(number: str, visitor: Operator, given: Posted, desk: Pages) -> Response:
     """The caller's contact; reading it is recorded by intake."""
     try:
         shown = desk.services.get("intake", f"/tickets/{number}/caller", visitor)
@@ -188,12 +188,12 @@ BODIES: Final[Mapping[str, Callable[[Given], Json]]] = {
 
 
 @router.post("/tickets/{number}/{act}")
-def follow(number: str, act: str, given: Posted, visitor: Operator, desk: Pages) -> Response:
+def follow(number: str, act: str, visitor: Operator, given: Posted, desk: Pages) -> Response:
     """A word of the caller, or what the operator tells them."""
     if act not in BODIES:
         raise Refused(404, "没有这样的操作。")
     body = BODIES[act](given)
-    key = said(given, "form_id") or None
+    key = form_id_of(given)
     try:
         desk.services.post("intake", f"/tickets/{number}/{act}", visitor, body, key=key)
     except Refused as refused:

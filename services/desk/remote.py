@@ -7,9 +7,11 @@ the token of its visitor may.
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 import httpx2
+from starlette.background import BackgroundTask
+from starlette.responses import StreamingResponse
 
 from services.desk.accounts import Visitor
 from shared.auth import issue_token
@@ -18,6 +20,9 @@ from shared.settings import Settings
 SECONDS: Final = 10.0
 GLANCE_SECONDS: Final = 0.8
 """How long a preview waits for each service."""
+UPLOAD_SECONDS: Final = 120.0
+"""How long a file may take, either way."""
+PASSED_ON: Final = ("content-type", "content-disposition")
 TOKEN_SECONDS: Final = 3600.0
 NAMES_SECONDS: Final = 60.0
 Json = dict[str, Any]
@@ -94,6 +99,41 @@ class Services:
         """POST under /api, once for each `key`. Raises Refused."""
         headers = {"Idempotency-Key": key} if key else {}
         return self._ask("POST", service, path, who, json=body, headers=headers, timeout=seconds)
+
+    def upload(
+        self,
+        service: str,
+        path: str,
+        who: Visitor,
+        name: str,
+        file: BinaryIO,
+        key: str | None,
+        **fields: str,
+    ) -> Any:
+        """POST a file under /api, once for each `key`. Raises Refused."""
+        headers = {"Idempotency-Key": key} if key else {}
+        return self._ask(
+            "POST", service, path, who, files={"file": (name, file)}, data=fields,
+            headers=headers, timeout=UPLOAD_SECONDS,
+        )  # fmt: skip
+
+    def file(self, service: str, path: str, who: Visitor, **query: Any) -> StreamingResponse:
+        """A file under /api, passed on while it comes. Raises Refused."""
+        address = f"{self._settings.url_of(service)}/api{path}"
+        request = self._client.build_request(
+            "GET", address, params=query, headers=self.authorization(who), timeout=UPLOAD_SECONDS
+        )
+        try:
+            answer = self._client.send(request, stream=True)
+        except httpx2.HTTPError:
+            raise Refused(503, "系统忙，请稍后再试。") from None
+        if not answer.is_success:
+            answer.close()
+            raise Refused(answer.status_code, "没有这个文件，或您不能下载。")
+        kept = {name: answer.headers[name] for name in PASSED_ON if name in answer.headers}
+        return StreamingResponse(
+            answer.iter_bytes(), headers=kept, background=BackgroundTask(answer.close)
+        )
 
     def names(self, who: Visitor) -> Names:
         """The names there are; those known before where the services do not answer now."""

@@ -63,7 +63,7 @@ def login(request: Request, given: Credentials, desk: Pages) -> Response:
 
 
 @router.post("/logout")
-def logout(given: Posted, visitor: Signed, desk: Pages) -> Response:
+def logout(visitor: Signed, given: Posted, desk: Pages) -> Response:
     """End the session."""
     with desk.database.writing() as writer:
         sign_out(writer, visitor.key)
@@ -79,7 +79,7 @@ def password_page(visitor: Signed, desk: Pages) -> Response:
 
 
 @router.post("/password")
-def password(given: Posted, visitor: Signed, desk: Pages) -> Response:
+def password(visitor: Signed, given: Posted, desk: Pages) -> Response:
     """Change the password."""
     old, new, again = (next(iter(given.get(name, [])), "") for name in ("old", "new", "again"))
     try:

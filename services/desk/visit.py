@@ -19,6 +19,7 @@ from fastapi import Depends, Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from starlette.concurrency import run_in_threadpool
+from starlette.datastructures import FormData
 
 from services.desk import way, words
 from services.desk.accounts import Visitor, visitor_of
@@ -185,15 +186,23 @@ async def read_form(request: Request) -> Given:
     length = request.headers.get("content-length", "")
     if not length.isdigit() or int(length) > MAX_FORM:
         raise Refused(413, "写得太多了，请分几次提交。")
-    form = await request.form(max_files=0, max_fields=200)
+    return only_texts(await request.form(max_files=0, max_fields=200))
+
+
+def only_texts(form: FormData) -> Given:
+    """What was typed into a form, without its files."""
     return {name: [v for v in form.getlist(name) if isinstance(v, str)] for name in form}
 
 
-async def _posted(request: Request, visitor: Signed) -> Given:
-    given = await read_form(request)
+def checked(given: Given, visitor: Visitor) -> Given:
+    """The same form, if it has the token that its page was given. Raises Refused."""
     if not hmac.compare_digest(said(given, "csrf").encode(), visitor.csrf.encode()):
         raise Refused(403, "这一页已经过期，请刷新后再提交。")
     return given
+
+
+async def _posted(request: Request, visitor: Signed) -> Given:
+    return checked(await read_form(request), visitor)
 
 
 Posted = Annotated[Given, Depends(_posted)]
@@ -202,6 +211,11 @@ Posted = Annotated[Given, Depends(_posted)]
 def said(given: Given, name: str) -> str:
     """The first value of a field, without blanks around it; empty where there is none."""
     return next(iter(given.get(name, [])), "").strip()
+
+
+def form_id_of(given: Given) -> str | None:
+    """The id that a form was given with its page: what it asks for happens once."""
+    return said(given, "form_id") or None
 
 
 def page(

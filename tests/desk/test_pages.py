@@ -1,5 +1,6 @@
 """Every page as it is: light, for phones too, closed to others, without serious faults."""
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,15 +11,18 @@ from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
 from services.desk.visit import SECURITY
-from tests.desk.conftest import PASSWORD, Office
+from tests.desk.conftest import PASSWORD, PEOPLE, Office
 
 MOST_BYTES = 150_000
 PATHS = {
-    "李芳": ("/register", "/tickets", "/tickets/{ticket}", "/tickets?q=没有这样的"),
+    "李芳": ("/register", "/tickets", "/tickets/{ticket}", "/tickets?q=没有这样的", "/imports"),
     "王丽": ("/queue", "/queue?view=overdue", "/cases/{case}", "/whistles", "/whistles/{whistle}"),
     "周敏": ("/queue", "/queue?view=manual", "/reviews", "/incidents", "/cases/{case}"),
     "吴刚": ("/oversight", "/cases/{case}", "/whistles"),
 }
+NAMES = {name: role for name, role, _ in PEOPLE}
+SHOTS = os.environ.get("HOTLINE_SCREENSHOTS")
+"""A folder for a picture of every page in both widths (`make screenshots`)."""
 EVERY = [(name, path) for name, paths in PATHS.items() for path in paths]
 
 
@@ -76,6 +80,9 @@ def test_nothing_has_to_be_moved_sideways(
     window.set_viewport_size({"width": width, "height": 720})
     window.goto(path.format(**found))
     assert window.evaluate("document.documentElement.scrollWidth") <= width
+    if SHOTS:
+        shown = re.sub(r"[^a-z]+", "-", path.lower()).strip("-")
+        window.screenshot(path=f"{SHOTS}/{NAMES[name]}-{shown}-{width}.png", full_page=True)
 
 
 @contextmanager
