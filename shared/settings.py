@@ -40,6 +40,7 @@ class Settings(BaseSettings):
     router_url: str | None = None
 
     secure_cookies: bool = False
+    trusted_proxies: str = ""
     jwt_secret: SecretStr | None = None
     oidc_issuer: str | None = None
     oidc_jwks_url: str | None = None

@@ -12,10 +12,13 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from fastapi.routing import APIRoute
 
 from deploy.first_secrets import main as make_secrets
+from services.classifier.api import router as classifier_router
 from services.classifier.service import CLASSIFIER
 from services.intake.service import INTAKE
+from services.intake.service import routes as intake_routes
 from services.router.service import ROUTER
 from shared.settings import Settings
 
@@ -200,3 +203,33 @@ def test_systemd_finds_no_fault(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     variables = set(re.findall(r"HOTLINE_\w+", "".join(path.read_text() for path in UNITS)))
     assert variables <= VARIABLES
+
+
+def _answers(service: str, paths: Sequence[str]) -> None:
+    """Every route of a service lies under one of the paths that are passed on to it."""
+    router = {"intake": intake_routes(), "classifier": classifier_router}[service]
+    for route in router.routes:
+        assert isinstance(route, APIRoute)
+        path = "/api" + route.path.removeprefix("/api")
+        assert any(path == each or path.startswith(f"{each}/") for each in paths), path
+
+
+@pytest.mark.parametrize("service", ["intake", "classifier"])
+def test_the_proxies_pass_on_every_route(service: str) -> None:
+    caddy = (DEPLOY / "compose" / "Caddyfile").read_text()
+    line = re.search(rf"@{service} path (.*)", caddy)
+    assert line is not None
+    _answers(service, [path for path in line[1].split() if not path.endswith("/*")])
+    (ingress,) = [each for each in KUBERNETES if each["kind"] == "Ingress"]
+    rules = ingress["spec"]["rules"][0]["http"]["paths"]
+    passed = [
+        rule["path"] for rule in rules if rule["backend"]["service"]["name"] == f"{service}-api"
+    ]
+    _answers(service, passed)
+
+
+def test_the_pages_are_told_which_proxies_to_believe() -> None:
+    told = COMPOSE["x-hotline"]["environment"]["HOTLINE_TRUSTED_PROXIES"]
+    assert COMPOSE["networks"]["default"]["ipam"]["config"] == [{"subnet": told}]
+    (config,) = [each for each in KUBERNETES if each["kind"] == "ConfigMap"]
+    assert config["data"]["HOTLINE_TRUSTED_PROXIES"]

@@ -1,0 +1,51 @@
+"""Behind a proxy wrong passwords are counted by where visitors come from; nobody can pretend."""
+
+import secrets
+from collections.abc import Iterator
+
+import httpx2
+import pytest
+
+from deploy.ports import free_ports
+from deploy.stack import Process
+from services.desk.app import FAILURES_A_MINUTE
+from tests.desk.conftest import Office
+
+
+@pytest.fixture(scope="module")
+def behind_proxy(office: Office) -> Iterator[str]:
+    """The address of pages that trust this machine to say where visitors come from."""
+    settings = office.stack.settings.model_copy(
+        update={"trusted_proxies": "127.0.0.0/8,10.9.0.0/16", "desk_port": free_ports(1)[0]}
+    )
+    desk = Process(settings, "desk", "api")
+    desk.start()
+    try:
+        desk.wait_ready()
+        yield desk.address
+    finally:
+        desk.stop()
+
+
+def tried(address: str, forwarded: str) -> int:
+    """What a wrong password is answered that comes over these addresses."""
+    answer = httpx2.post(
+        f"{address}/login",
+        data={"name": secrets.token_hex(4), "password": "wrong password"},
+        headers={"X-Forwarded-For": forwarded},
+    )
+    return answer.status_code
+
+
+def test_one_visitor_does_not_shut_the_others_out(behind_proxy: str) -> None:
+    for _ in range(FAILURES_A_MINUTE):
+        assert tried(behind_proxy, "203.0.113.7") == 401
+    assert tried(behind_proxy, "203.0.113.7") == 429
+    assert tried(behind_proxy, "203.0.113.8") == 401
+    assert tried(behind_proxy, "203.0.113.9, 203.0.113.7, 10.9.3.1") == 429, "as our proxies say"
+
+
+def test_who_is_no_trusted_proxy_says_nothing_about_visitors(office: Office) -> None:
+    for last in range(FAILURES_A_MINUTE):
+        assert tried(office.address, f"203.0.113.{last}") == 401
+    assert tried(office.address, "203.0.113.99") == 429
