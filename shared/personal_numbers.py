@@ -34,6 +34,9 @@ _GROUP: Final = re.compile(
     rf"(?:[0-9][0-9oO]*|[{HAN}]+|(?<=[^0-9a-zA-Z])[oO][0-9oO]+)(?:[ -]?[xXＸ](?![0-9A-Za-z]))?"
 )
 
+_LETTER_ONE: Final = re.compile(r"(?<![A-Za-z])[lI](?=[0-9OolI]{8})|(?<=[0-9][0-9OolI])[lI]")
+"""A letter that looks like 1 among digits."""
+
 _DATE: Final = re.compile(r"(?:19|20)\d\d(?:0[1-9]|1[0-2])(?:0[1-9]|[12]\d|3[01])")
 _YEARS: Final = re.compile(r"(?:19|20)\d\d(?:19|20)\d\d")
 _QUANTITY: Final = re.compile(r"(?:[.．]\d+)? ?(?:元(?!旦)|块|万元|亿元|平方|平米|㎡|吨|公斤|千瓦)")
@@ -41,7 +44,7 @@ _HOUSE: Final = re.compile(r"(?:号|室|栋|幢|楼|户|单元|门|年|学年)")
 _SPOKEN_OF: Final = re.compile(r"电话|手机|座机|固话|号码|联系|[打拨]|回电|致电")
 _MONEY: Final = re.compile(r"[¥￥$]\s?$")
 _CODE_OF: Final = re.compile(
-    r"(?:单号|订单|运单|快递|单子|注册代码|编号|编码|代码|表号|户号|批号|条码|序列号|工单|流水)"
+    r"(?:单号|订单|运单|快递|单子|注册代码|编号|编码|代码|表号|户号|批号|条码|序列号|工单|流水|许可证|合同|证书|案件?号|文号)"
     r"号?码?[是为:： ]{0,2}[A-Za-z]{0,4}$"
 )
 _SERVICE_NUMBERS: Final = frozenset(
@@ -75,6 +78,8 @@ def without_numbers(text: str) -> str:
     read = text
     if others:
         read = text.translate({ord(digit): str(unicodedata.digit(digit)) for digit in others})
+    if "l" in read or "I" in read:
+        read = _LETTER_ONE.sub("1", read)
     parts: list[str] = []
     done = 0
     for run in _RUN.finditer(read):

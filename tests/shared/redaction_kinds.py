@@ -126,6 +126,7 @@ PHONES: Final[dict[str, Words]] = {
     "mobile with O for 0": lambda chance: (
         f"打{mobile(chance)[:8].replace('0', '8')}O{digits(chance, 2)}找我"
     ),
+    "mobile with l for 1": lambda chance: f"打l{mobile(chance)[1:].replace('1', 'l')}找我",
     "mobile with country": _framed(mobile, "打+86{}"),
     "mobile with 0086": _framed(mobile, "打0086 {}"),
     "mobile half spoken": lambda chance: (
@@ -182,6 +183,7 @@ ACCOUNTS: Final[dict[str, Words]] = {
     "plate, dot": lambda chance: f"车牌津B·{digits(chance, 5)}",
     "plate spoken": lambda chance: f"车牌津A{in_script(digits(chance, 5), SPOKEN)}",
     "plate blanks": lambda chance: f"车牌津 A {digits(chance, 5)}",
+    "plate, 1 by 1": lambda chance: f"车牌津 A {' '.join(digits(chance, 5))}",
     "WeChat": lambda chance: f"微信zhang_{digits(chance, 4)}加我",
     "WeChat, 号是": lambda chance: f"微信号是li{digits(chance, 6)}",
     "WeChat, vx": lambda chance: f"加vx：wang{digits(chance, 5)}",
@@ -190,6 +192,8 @@ ACCOUNTS: Final[dict[str, Words]] = {
     "QQ": lambda chance: f"我QQ{chance.randint(10000, 9999999999)}",
     "QQ, 号": lambda chance: f"QQ号：{chance.randint(100000, 999999999)}",
     "QQ small": lambda chance: f"qq {chance.randint(100000, 999999999)}",
+    "QQ spoken": lambda chance: f"扣扣号{in_script(f'7{digits(chance, 8)}', HAN)}",
+    "other accounts": lambda chance: f"抖音号dy{digits(chance, 7)}",
     "QQ, 扣扣": lambda chance: f"扣扣{chance.randint(100000, 999999999)}",
 }
 NAMES: Final[dict[str, Words]] = {
@@ -207,6 +211,11 @@ NAMES: Final[dict[str, Words]] = {
     "署名": _framed(name, "请尽快处理。署名：{}"),
     "落款": _framed(name, "此致敬礼 落款{}"),
     "申请人": _framed(name, "申请人：{}，男"),
+    "全名": _framed(name, "邻居都叫我老张，全名{}。"),
+    "我姓… 叫": lambda chance: f"我姓王叫王{chance.choice(GIVEN)}{chance.choice(GIVEN)}，住楼上",
+    "名叫": _framed(name, "我爱人名叫{}，住院了"),
+    "of a minority": lambda chance: f"我叫买买提{chance.choice('·•')}艾{chance.choice(GIVEN)}",
+    "blanks inside": lambda chance: f"我叫王 {chance.choice(GIVEN)} {chance.choice(GIVEN)}。",
     "我是… with mobile": lambda chance: f"我叫{name(chance)}电话{mobile(chance)}",
 }
 PERSONAL: Final[Mapping[str, Words]] = {**PHONES, **CARDS, **ACCOUNTS, **NAMES}
@@ -247,6 +256,7 @@ HARMLESS: Final[Mapping[str, Words]] = {
     "courier": lambda c: f"快递单号SF{c.randint(10**12, 10**13 - 1)}丢了",
     "courier, digits": lambda c: f"运单号77{c.randint(10**12, 10**13 - 1)}没送到",
     "order": lambda c: f"订单号{c.randint(10**17, 10**18 - 1)}不退款",
+    "permit": lambda c: f"施工许可证1201{c.randint(10**13, 10**14 - 1)}过期了",
     "lift": lambda c: f"电梯注册代码3110{c.randint(10**15, 10**16 - 1)}坏了",
     "lift, number": lambda c: f"{c.randint(1, 9)}号楼{c.randint(1, 4)}号电梯停了",
     "lift, plate": lambda c: f"电梯编号T{c.randint(100000, 999999)}",
