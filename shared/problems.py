@@ -118,6 +118,14 @@ class Problem(Exception):
         return JSONResponse(body, self.status, headers=self.headers, media_type=MEDIA_TYPE)
 
 
+class FieldProblem(BaseModel):
+    """What is wrong with one field of a request, and how to mend it."""
+
+    field: str
+    rule: str
+    message: str
+
+
 class ProblemDocument(BaseModel):
     """A problem as the interface's description shows it."""
 
@@ -125,12 +133,12 @@ class ProblemDocument(BaseModel):
     title: str
     status: int
     detail: str
-    errors: list[dict[str, str]] | None = None
+    errors: list[FieldProblem] | None = None
 
 
 def documented() -> dict[int | str, dict[str, Any]]:
     """The answers of every route that are errors, for its OpenAPI description."""
-    content = {MEDIA_TYPE: {"schema": ProblemDocument.model_json_schema()}}
+    content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
     return {
         "4XX": {"description": "问题说明 (RFC 9457)", "content": content},
         "5XX": {"description": "系统错误或暂时不可用", "content": content},

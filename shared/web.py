@@ -21,6 +21,7 @@ from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
 from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -43,6 +44,7 @@ BEARER: Final = HTTPBearer(
     bearerFormat="JWT", description="make token ROLE=operator", auto_error=False
 )
 """Describes the token in OpenAPI, so that /docs can send one; GuardedRoute checks it."""
+REFERENCE: Final = "#/components/schemas/{model}"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
@@ -207,6 +209,29 @@ class Health:
     checks: Mapping[str, Check]
 
 
+class Described(FastAPI):
+    """An application with a description that every tool for OpenAPI 3.1 reads."""
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, with the problem that every route may answer.
+
+        `itemSchema` of streams is a word of OpenAPI 3.2 and left out.
+        """
+        if self.openapi_schema is None:
+            _, problem = models_json_schema(
+                [(problems.ProblemDocument, "serialization")], ref_template=REFERENCE
+            )
+            schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
+            schemas.update(problem["$defs"])
+            for path in super().openapi()["paths"].values():
+                for operation in path.values():
+                    for answer in operation["responses"].values():
+                        for media in answer.get("content", {}).values():
+                            if media.pop("itemSchema", None):
+                                media["schema"] = {"type": "string"}
+        return super().openapi()
+
+
 def create_app(
     health: Health,
     router: APIRouter,
@@ -217,7 +242,12 @@ def create_app(
     shortcut: Callable[[ASGIApp], ASGIApp] | None = None,
 ) -> FastAPI:
     """An application of one service with everything all services share."""
-    app = FastAPI(title=title, version=health.version, redoc_url=None)
+    app = Described(
+        title=title,
+        version=health.version,
+        redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
+    )
     app.state.authority = authority
     app.state.repeats = repeats
     problems.install(app)

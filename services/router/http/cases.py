@@ -104,7 +104,7 @@ def preview(question: RouteQuestion, centre: Router, caller: Caller) -> RouteAns
         priority=question.priority or leaf.priority,
         accused_unit=question.accused_unit,
         abstained=question.abstained,
-        danger=Danger(kind=heard.kind, clause=heard.clause) if heard else None,
+        danger=Danger(kind=heard.kind, clause=heard.clause or "") if heard else None,
     )
     routing = route(centre.rules.policy, matter, at)
     clocks = []

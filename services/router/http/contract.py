@@ -48,7 +48,7 @@ class HeardDanger(Body):
     """A danger that the classifier has heard in the words: its kind, and the clause."""
 
     kind: Annotated[str, StringConstraints(pattern=r"^[a-z_]{1,40}$")]
-    clause: Line = ""
+    clause: Line | None = None
 
 
 class RouteQuestion(Body):
