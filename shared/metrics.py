@@ -208,6 +208,9 @@ CLOCKS_FIRED: Final = Counter(
 CASES_NOT_FIRED: Final = SetGauge(
     "hotline_cases_not_fired", "Cases whose due clocks could not be fired and are tried again."
 )
+CLOCKWORK_HELD: Final = SetGauge(
+    "hotline_clockwork_held", "1 while no clock fires because the machine's clock is in doubt."
+)
 CLOCK_DELAY_SECONDS: Final = SetGauge(
     "hotline_clock_delay_seconds", "How late the oldest due clock is."
 )

@@ -2,7 +2,8 @@
 
 Several workers may run this at once: a case that another holds is skipped and seen again
 in the next round. What fell due while nothing ran fires at once, step after step. A case
-that cannot be fired does not hold up the others: it is left alone for a while and told of.
+that cannot be fired does not hold up the others: it is left alone for a while and told of. Nothing
+fires while the machine's clock is in doubt.
 """
 
 from collections.abc import Collection, Sequence
@@ -18,9 +19,10 @@ from services.router.domain.routing import Rules
 from services.router.domain.whistles.deciding import whistle_clock_fired
 from services.router.domain.whistles.records import WhistleRecord
 from services.router.storage.cases import HeldCase
+from services.router.trusted_time import TrustedTime
 from services.router.work import Work, working
 from shared.database import Database, Reader, is_transient
-from shared.metrics import CASES_NOT_FIRED, CLOCK_DELAY_SECONDS, CLOCKS_FIRED
+from shared.metrics import CASES_NOT_FIRED, CLOCK_DELAY_SECONDS, CLOCKS_FIRED, CLOCKWORK_HELD
 from shared.relay import Relay
 
 BATCH: Final = 100
@@ -32,6 +34,7 @@ DUE: Final = text(
     "SELECT number, next_fire_at FROM clock WHERE next_fire_at <= :now"
     " AND number <> ALL(CAST(:failing AS text[])) ORDER BY next_fire_at LIMIT :batch"
 )
+DATABASE_NOW: Final = text("SELECT clock_timestamp()")
 REST: Final = timedelta(minutes=10)
 """How long a case that could not be fired is left alone."""
 
@@ -71,8 +74,11 @@ def _fire(work: Work, held: HeldCase, clock: Clock, whistle: WhistleRecord | Non
 class Clockwork:
     """One worker's rounds."""
 
-    def __init__(self, database: Database, rules: Rules, relay: Relay) -> None:
+    def __init__(
+        self, database: Database, rules: Rules, relay: Relay, trusted: TrustedTime | None = None
+    ) -> None:
         self._database = database
+        self._trusted = trusted or TrustedTime()
         self._rules = rules
         self._relay = relay
         self._failing: dict[str, datetime] = {}
@@ -83,6 +89,8 @@ class Clockwork:
         self._failing = {n: until for n, until in self._failing.items() if until > now}
         CASES_NOT_FIRED.set(len(self._failing))
         with self._database.reading() as reader:
+            if not self._believes(reader):
+                return False
             numbers = due_cases(reader, now, self._failing)
         if not numbers:
             return False
@@ -95,6 +103,16 @@ class Clockwork:
         if fired:
             self._relay.wake()
         return fired > 0
+
+    def _believes(self, reader: Reader) -> bool:
+        """Whether the clock may be believed; who doubts it first says so in the log."""
+        before = self._trusted.doubt
+        believed = self._trusted.check(reader.execute(DATABASE_NOW).scalar_one())
+        CLOCKWORK_HELD.set(not believed)
+        if (before is None) != believed:
+            told = "clockwork_goes_on" if believed else "clockwork_held"
+            log.error(told, why=self._trusted.doubt or before)
+        return believed
 
     def _fire(self, numbers: Sequence[str], now: datetime) -> int:
         with working(self._database, self._rules, now) as work:

@@ -18,6 +18,7 @@ from services.router.reconcile import LOOK_SECONDS, reconciling
 from services.router.retention import EVERY_SECONDS, forgetting
 from services.router.storage.counterparts import counterparts
 from services.router.storage.queues import QueueWatch
+from services.router.trusted_time import TrustedTime
 from services.router.webhooks import Webhooks
 from shared.calendar import load_calendar
 from shared.consume import Subscription
@@ -54,7 +55,9 @@ def build(runtime: Runtime) -> Parts:
     database, relay = runtime.database, runtime.relay
 
     both = counterparts(runtime.settings, database)
-    clockwork = Task("router.clockwork", Clockwork(database, rules, relay).step, PAUSE_SECONDS)
+    trusted = TrustedTime()
+    rounds = Clockwork(database, rules, relay, trusted)
+    clockwork = Task("router.clockwork", rounds.step, PAUSE_SECONDS)
     reconciliation = Task("router.reconcile", reconciling(both, rules, relay), LOOK_SECONDS)
     allowed = networks_of(runtime.settings.webhook_networks)
     telling = Webhooks(database, allowed)
@@ -76,6 +79,7 @@ def build(runtime: Runtime) -> Parts:
             Task("router.webhooks", telling.step, WEBHOOK_SECONDS),
             Task("router.retention", forgetting(database, runtime.terms), EVERY_SECONDS),
         ],
+        checks={"clock": trusted.believed},
         measure=gauges(database, rules),
         close=close,
     )
