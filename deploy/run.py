@@ -1,10 +1,13 @@
 """`make run`: the three services and the pages on one machine, until Ctrl-C.
 
-Starts the embedded PostgreSQL where no other is configured, migrates the databases,
-then runs each service in a process of its own; the classifier trains its first model. In a
+Starts the embedded PostgreSQL where no other is configured, migrates the databases, then runs each
+service in a process of its own, which is started again when it dies and does not outlive this one;
+the classifier trains its first model. A second start on the same home is refused. In a
 developer's fresh home every role gets an account for the pages, with a password of its own.
 """
 
+import fcntl
+import os
 import secrets
 import sys
 import threading
@@ -36,18 +39,30 @@ ACCOUNTS: Final = (
 
 
 def main() -> int:
-    """Run until a signal or until a service ends; the exit status of the first that failed."""
+    """Run until a signal; 1 where another one runs on this home already."""
     settings = load_settings()
     settings.home.mkdir(parents=True, exist_ok=True)
+    with (settings.home / "run.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            print(f"hotline already runs on {settings.home.resolve()}.", file=sys.stderr)
+            return 1
+        return run(settings)
+
+
+def run(settings: Settings) -> int:
+    """Keep every service running until a signal."""
+    keep = f"exec {sys.executable} -m deploy.keep {os.getpid()} {sys.executable}"
     with running_server(settings):
         for service in SERVICES:
             prepare(settings, service)
         accounts = first_accounts(settings)
         manager = Manager()
         for service in SERVICES:
-            manager.add_process(service, f"exec {sys.executable} -m services.{service} all")
+            manager.add_process(service, f"{keep} -m services.{service} all")
         if settings.oidc_issuer is None:
-            manager.add_process("desk", f"exec {sys.executable} -m services.desk api")
+            manager.add_process("desk", f"{keep} -m services.desk api")
         threading.Thread(target=announce, args=(settings, accounts), daemon=True).start()
         manager.loop()
     return int(manager.returncode or 0)
