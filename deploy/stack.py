@@ -222,8 +222,8 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
         kept["HOTLINE_DATABASE_URL"] = settings.database_url.get_secret_value()
     if settings.kafka is not None:
         kept["HOTLINE_KAFKA"] = settings.kafka
-    if settings.trusted_proxies:
-        kept["HOTLINE_TRUSTED_PROXIES"] = settings.trusted_proxies
+    kept["HOTLINE_TRUSTED_PROXIES"] = settings.trusted_proxies
+    kept["HOTLINE_GRAFANA_URL"] = settings.grafana_url
     return kept
 
 

@@ -41,6 +41,7 @@ class Settings(BaseSettings):
 
     secure_cookies: bool = False
     trusted_proxies: str = ""
+    grafana_url: str = ""
     jwt_secret: SecretStr | None = None
     oidc_issuer: str | None = None
     oidc_jwks_url: str | None = None

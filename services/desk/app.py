@@ -43,7 +43,11 @@ def create_desk(settings: Settings) -> FastAPI:
     database = Database(database_url(settings, "desk"))
     services = Services(settings)
     desk = Desk(
-        database, services, Limiter(FAILURES_A_MINUTE), settings.secure_cookies, environment()
+        database,
+        services,
+        Limiter(FAILURES_A_MINUTE),
+        settings.secure_cookies,
+        environment(settings.grafana_url),
     )
 
     @asynccontextmanager

@@ -96,8 +96,8 @@ class Desk:
     templates: Environment
 
 
-def environment() -> Environment:
-    """The templates, with how things are said."""
+def environment(grafana: str) -> Environment:
+    """The templates, with how things are said; `grafana` is where supervisors find figures."""
     made = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
@@ -121,6 +121,7 @@ def environment() -> Environment:
         FLAGS=words.FLAGS,
         details=way.details,
         stations=way.stations,
+        grafana=grafana,
         fresh_id=lambda: secrets.token_urlsafe(16),
         left=words.left,
         pressing=words.pressing,

@@ -9,14 +9,18 @@ import pytest
 from deploy.ports import free_ports
 from deploy.stack import Process
 from services.desk.app import FAILURES_A_MINUTE
-from tests.desk.conftest import Office
+from tests.desk.conftest import PASSWORD, Office
 
 
 @pytest.fixture(scope="module")
 def behind_proxy(office: Office) -> Iterator[str]:
     """The address of pages that trust this machine to say where visitors come from."""
     settings = office.stack.settings.model_copy(
-        update={"trusted_proxies": "127.0.0.0/8,10.9.0.0/16", "desk_port": free_ports(1)[0]}
+        update={
+            "trusted_proxies": "127.0.0.0/8,10.9.0.0/16",
+            "desk_port": free_ports(1)[0],
+            "grafana_url": "/grafana/",
+        }
     )
     desk = Process(settings, "desk", "api")
     desk.start()
@@ -43,6 +47,14 @@ def test_one_visitor_does_not_shut_the_others_out(behind_proxy: str) -> None:
     assert tried(behind_proxy, "203.0.113.7") == 429
     assert tried(behind_proxy, "203.0.113.8") == 401
     assert tried(behind_proxy, "203.0.113.9, 203.0.113.7, 10.9.3.1") == 429, "as our proxies say"
+
+
+def test_supervisors_find_their_figures(behind_proxy: str) -> None:
+    with httpx2.Client(base_url=behind_proxy) as client:
+        for name, found in (("吴刚", True), ("李芳", False)):
+            client.post("/login", data={"name": name, "password": PASSWORD})
+            page = client.get("/", follow_redirects=True)
+            assert ('href="/grafana/"' in page.text) is found
 
 
 def test_who_is_no_trusted_proxy_says_nothing_about_visitors(office: Office) -> None:
