@@ -25,6 +25,13 @@ LATER_HEARD = 0.93
 LATER_FALSE_ALARMS = 0.15
 """No worse than when the calls were last counted; the README has the figures of both halves."""
 
+LETTERS: Mapping[str, Mapping[str, Sequence[str]]] = tomllib.loads(
+    Path(__file__).with_name("danger_letters.toml").read_text(encoding="utf-8")
+)
+LETTERS_HEARD = 0.55
+LETTERS_FALSE_ALARMS = 0.06
+"""As when they were first counted: letters that hide a danger are heard far less than calls."""
+
 
 def all_calls(part: str, calls: Mapping[str, Mapping[str, Sequence[str]]] = CALLS) -> list[str]:
     return [call for kind in calls[part].values() for call in kind]
@@ -59,10 +66,23 @@ def test_calls_that_were_written_later_are_heard_and_their_look_alikes_doubted(
     assert len(alarming(model, calm)) <= LATER_FALSE_ALARMS * len(calm)
 
 
+def test_letters_that_hide_a_danger_are_heard_as_often_as_when_they_were_counted(
+    model: Model,
+) -> None:
+    danger, calm = all_calls("danger", LETTERS), all_calls("calm", LETTERS)
+    assert len(alarming(model, danger)) >= LETTERS_HEARD * len(danger)
+    assert len(alarming(model, calm)) <= LETTERS_FALSE_ALARMS * len(calm)
+
+
 def test_the_calls_are_many_and_the_model_never_saw_them() -> None:
     assert min(len(set(all_calls(part))) for part in CALLS) >= FEWEST
     learned = {line.text for line in read_corpus()}
-    every = [call for calls in (CALLS, LATER) for part in calls for call in all_calls(part, calls)]
+    every = [
+        call
+        for calls in (CALLS, LATER, LETTERS)
+        for part in calls
+        for call in all_calls(part, calls)
+    ]
     assert [call for call in every if call in learned] == []
 
 
