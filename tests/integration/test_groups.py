@@ -53,7 +53,7 @@ def called_back(desk: Desk, number: str) -> None:
 
 def test_a_call_with_two_demands_is_two_tickets_and_closes_with_the_second(desk: Desk) -> None:
     number = desk.submit(TWO_MATTERS, caller=CALLER)
-    case = desk.settled(number)["case"]
+    case = desk.settled(number, 60)["case"]
     assert {demand["leaf"] for demand in case["demands"]} == {
         "safety.fire_hazard",
         "elderly.meal_service",
