@@ -49,18 +49,23 @@ class _Asking:
 
     async def answers(self) -> Mapping[str, bool | str]:
         """What each check says now; a sentence where it says nothing in time."""
-        for name, check in self._checks.items():
-            if name not in self._asked:
-                asking = to_thread.run_sync(check, abandon_on_cancel=True, limiter=self._threads)
-                self._asked[name] = asyncio.create_task(asking)
-        await asyncio.wait(self._asked.values(), timeout=READY_SECONDS)
-        return {name: self._answer(name) for name in self._checks}
+        asked = {name: self._ask(name) for name in self._checks}
+        await asyncio.wait(asked.values(), timeout=READY_SECONDS)
+        return {name: self._answer(name, asking) for name, asking in asked.items()}
 
-    def _answer(self, name: str) -> bool | str:
-        asked = self._asked[name]
+    def _ask(self, name: str) -> asyncio.Task[bool | str]:
+        """The question that is still open, whoever asked it, else a new one."""
+        asked = self._asked.get(name)
+        if asked is None or asked.done():
+            asking = to_thread.run_sync(
+                self._checks[name], abandon_on_cancel=True, limiter=self._threads
+            )
+            asked = self._asked[name] = asyncio.create_task(asking)
+        return asked
+
+    def _answer(self, name: str, asked: asyncio.Task[bool | str]) -> bool | str:
         if not asked.done():
             return f"no answer within {READY_SECONDS} s"
-        del self._asked[name]
         if (error := asked.exception()) is not None:
             log.warning("check_failed", check=name, error=type(error).__name__)
             return False

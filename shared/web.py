@@ -206,19 +206,21 @@ class Described(FastAPI):
 
         `itemSchema` of streams is a word of OpenAPI 3.2 and left out.
         """
-        if self.openapi_schema is None:
+        made_before = self.openapi_schema is not None
+        described = super().openapi()
+        if not made_before:
             _, problem = models_json_schema(
                 [(problems.ProblemDocument, "serialization")], ref_template=REFERENCE
             )
-            schemas = super().openapi().setdefault("components", {}).setdefault("schemas", {})
+            schemas = described.setdefault("components", {}).setdefault("schemas", {})
             schemas.update(problem["$defs"])
-            for path in super().openapi()["paths"].values():
+            for path in described["paths"].values():
                 for operation in path.values():
                     for answer in operation["responses"].values():
                         for media in answer.get("content", {}).values():
                             if media.pop("itemSchema", None):
                                 media["schema"] = {"type": "string"}
-        return super().openapi()
+        return described
 
 
 def create_app(

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx2
@@ -241,9 +242,14 @@ def test_readiness_does_not_wait_for_a_frozen_part_nor_ask_it_twice_at_once() ->
                 "database": "no answer within 0.8 s", "bus": "ok", "disk": "failed",
             }  # fmt: skip
         assert len(asked) == 1
+        with ThreadPoolExecutor(8) as several:
+            answers = list(several.map(lambda _: httpx2.get(f"{address}/readyz"), range(8)))
+        assert {answer.status_code for answer in answers} == {503}
+        assert len(asked) == 1
         thawed.set()
-        answer = httpx2.get(f"{address}/readyz")
-        assert answer.json()["checks"]["database"] == "ok"
+        with ThreadPoolExecutor(8) as several:
+            answers = list(several.map(lambda _: httpx2.get(f"{address}/readyz"), range(8)))
+        assert {answer.json()["checks"]["database"] for answer in answers} == {"ok"}
 
 
 @pytest.mark.parametrize(
