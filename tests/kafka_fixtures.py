@@ -13,11 +13,13 @@ import pytest
 from deploy.kafka.broker import KafkaCluster, obstacle
 
 LEFT_OUT = pytest.StashKey[list[str]]()
+OF_ITS_OWN = frozenset({"kafka_cluster", "stack"})
+"""The fixtures that start brokers and use no running one."""
 REQUIRED = os.environ.get("HOTLINE_REQUIRE_KAFKA") == "1"
 
 
 def missing(own_broker: bool) -> str | None:
-    """Why a test cannot have its Kafka; an own broker is one the test may kill."""
+    """Why a test cannot have its Kafka; an own broker is one it shares with nobody."""
     if not own_broker and os.environ.get("HOTLINE_KAFKA"):
         return None
     return obstacle()
@@ -31,7 +33,7 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Leave out, or fail, a test for which there is no Kafka here."""
     if item.get_closest_marker("kafka") is None:
         return
-    reason = missing("kafka_cluster" in getattr(item, "fixturenames", ()))
+    reason = missing(not OF_ITS_OWN.isdisjoint(getattr(item, "fixturenames", ())))
     if reason is None:
         return
     if REQUIRED:

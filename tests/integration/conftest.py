@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from deploy.kafka.broker import KafkaCluster
 from deploy.stack import Stack, own_postgres, settings_for
 from tests.conftest import public_home
 
@@ -18,8 +19,9 @@ def stack(request: pytest.FixtureRequest) -> Iterator[Stack]:
             with Stack(settings_for(home)) as running:
                 yield running
             return
-        kafka: str = request.getfixturevalue("kafka")
-        with own_postgres(home) as database_url:
-            settings = settings_for(home, database_url=database_url, kafka=kafka)
+        # A broker of its own: ticket numbers begin anew with each stack, and on a shared broker
+        # it would read what an earlier one left there about other tickets of the same number.
+        with own_postgres(home) as database_url, KafkaCluster() as cluster:
+            settings = settings_for(home, database_url=database_url, kafka=cluster.bootstrap)
             with Stack(settings) as running:
                 yield running

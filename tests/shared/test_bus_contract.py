@@ -283,8 +283,8 @@ def test_two_members_share_the_partitions_and_hand_over_on_close(bus: Bus, topic
     group = new_group()
     with Member(bus, group, topic) as stays:
         with Member(bus, group, topic) as leaves:
-            until(lambda: sorted(map(len, shares(bus, topic, stays, leaves))) == [2, 2])
-        until(lambda: shares(bus, topic, stays) == [{0, 1, 2, 3}])
+            until(lambda: sorted(map(len, shares(bus, topic, stays, leaves))) == [2, 2], 60)
+        until(lambda: shares(bus, topic, stays) == [{0, 1, 2, 3}], 60)
 
 
 def shares(bus: Bus, topic: str, *members: Member) -> list[set[int]]:
