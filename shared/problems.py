@@ -18,6 +18,7 @@ from pydantic_core.core_schema import ErrorType
 from sqlalchemy.exc import DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 
 from shared.bus import BusUnavailable
 from shared.database import is_transient
@@ -30,12 +31,14 @@ TITLES: Final[Mapping[int, tuple[str, str]]] = {
     404: ("not-found", "未找到"),
     405: ("method-not-allowed", "不支持此操作方式"),
     406: ("not-acceptable", "无法提供所要求的格式"),
+    408: ("timeout", "请求超时"),
     409: ("conflict", "与当前状态冲突"),
     410: ("gone", "已失效"),
     413: ("too-large", "内容过大"),
     415: ("unsupported-media-type", "不支持的内容类型"),
     422: ("invalid", "内容不符合要求"),
     429: ("too-many-requests", "请求过多"),
+    431: ("head-too-large", "请求头过大"),
     500: ("internal", "系统内部错误"),
     503: ("unavailable", "服务暂时不可用"),
 }
@@ -157,6 +160,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(psycopg.Error, _database)
+    app.add_exception_handler(ClientDisconnect, _left)
     app.add_exception_handler(PoolTimeout, _unavailable)
     app.add_exception_handler(BusUnavailable, _unavailable)
     app.add_exception_handler(Exception, _unexpected)
@@ -208,6 +212,10 @@ def _mending(rule: str, said: str, context: Mapping[str, Any]) -> str:
 
 def _name(part: object) -> str:
     return str(part) if FIELD.fullmatch(str(part)) else "?"
+
+
+async def _left(_: Request, error: Exception) -> JSONResponse:
+    return Problem(408, "正文没有发完").response()  # for the count of requests: nobody reads it
 
 
 async def _database(request: Request, error: Exception) -> JSONResponse:

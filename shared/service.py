@@ -30,6 +30,7 @@ from shared.bus.connect import connect_bus
 from shared.consume import ConsumerLoop, Subscription
 from shared.database import Database, migrate, missing_migrations
 from shared.deadletter_commands import deadletter_commands
+from shared.door import serving
 from shared.events import CASES, CLASSIFICATIONS, DEADLETTER, TICKETS, WHISTLES
 from shared.health import Check, Health
 from shared.housekeeping import keep_house
@@ -303,12 +304,8 @@ def serve(service: Service, settings: Settings, *, api: bool, workers: bool, por
         running.app,
         host=settings.host,
         port=port,
-        log_config=None,
-        access_log=False,
         proxy_headers=False,
-        server_header=False,
-        timeout_graceful_shutdown=3,
-        backlog=4096,
+        **serving(),
     )
     for stop_signal in STOP_SIGNALS:
         signal.signal(stop_signal, lambda *_: None)

@@ -15,6 +15,7 @@ from typing import Annotated, Any, Final, TypeVar
 import structlog
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from fastapi.dependencies.models import Dependant
+from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute
 from fastapi.security import HTTPBearer
 from prometheus_client import Counter, Histogram
@@ -22,11 +23,13 @@ from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
+from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared import problems
 from shared.auth import Authority, Principal
 from shared.calendar import SHANGHAI
+from shared.door import Turns
 from shared.envelope import CURRENT_TRACE, new_trace
 from shared.health import Health, operations
 from shared.metrics import HTTP_REQUESTS, HTTP_SECONDS
@@ -43,6 +46,9 @@ BEARER: Final = HTTPBearer(
     bearerFormat="JWT", description="make token ROLE=operator", auto_error=False
 )
 """Describes the token in OpenAPI, so that /docs can send one; GuardedRoute checks it."""
+DOCS: Final = "/docs/files"
+PRIVATE: Final = ((b"cache-control", b"no-store"), (b"x-content-type-options", b"nosniff"))
+"""Headers of every answer that sets none of its own: it may hold what one person may see."""
 REFERENCE: Final = "#/components/schemas/{model}"
 METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 
@@ -111,9 +117,11 @@ class GuardedRoute(APIRoute):
             asked = Request(request.scope, _bounded(request.receive, most_bytes))
             key = asked.headers.get("idempotency-key")
             repeats: Repeats | None = request.app.state.repeats
-            if key is None or repeats is None or not repeatable:
-                return await handle(asked)
-            return await once(asked, caller, key, repeats, handle)
+            turns: Turns = request.app.state.turns
+            async with turns.of(caller.subject):
+                if key is None or repeats is None or not repeatable:
+                    return await handle(asked)
+                return await once(asked, caller, key, repeats, handle)
 
         return guarded
 
@@ -236,18 +244,37 @@ def create_app(
     app = Described(
         title=title,
         version=health.version,
+        docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,
         generate_unique_id_function=lambda route: route.name,
     )
     app.state.authority = authority
     app.state.repeats = repeats
+    app.state.turns = Turns()
     problems.install(app)
     app.include_router(router)
     app.include_router(operations(health))
+    _describe(app)
     if shortcut is not None:
         app.add_middleware(shortcut)
     app.add_middleware(Observed, service=health.service)
     return app
+
+
+def _describe(app: FastAPI) -> None:
+    """The description as a page at `/docs`, whose script and style come from here too."""
+    app.mount(DOCS, StaticFiles(packages=[("fastapi_offline", "static")]))
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> Response:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url=f"{DOCS}/swagger-ui-bundle.js",
+            swagger_css_url=f"{DOCS}/swagger-ui.css",
+            swagger_favicon_url="data:,",
+        )
 
 
 class Observed:
@@ -276,7 +303,9 @@ class Observed:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", request_id)]
+                told = {name for name, _ in message["headers"]}
+                kept = (header for header in PRIVATE if header[0] not in told)
+                message["headers"] = [*message["headers"], (b"x-request-id", request_id), *kept]
             await send(message)
 
         try:

@@ -7,11 +7,13 @@ from contextlib import contextmanager
 import uvicorn
 from fastapi import FastAPI
 
+from shared.door import serving
+
 
 @contextmanager
 def served(app: FastAPI) -> Iterator[str]:
     """The application on a free port of this machine; gives its address."""
-    config = uvicorn.Config(app, port=0, log_config=None, timeout_graceful_shutdown=1)
+    config = uvicorn.Config(app, port=0, **serving() | {"timeout_graceful_shutdown": 1})
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, daemon=True)
     thread.start()

@@ -16,6 +16,7 @@ from services.desk.accounts import (
 from services.desk.app import create_desk
 from shared.commands import own_database, refuse
 from shared.database import migrate
+from shared.door import serving
 from shared.logs import configure_logs
 from shared.roles import Role
 from shared.settings import load_settings
@@ -46,12 +47,9 @@ def run_api(port: int = 0) -> None:
         create_desk(settings),
         host=settings.host,
         port=port or settings.desk_port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
         proxy_headers=bool(settings.trusted_proxies),
         forwarded_allow_ips=settings.trusted_proxies or None,
-        timeout_graceful_shutdown=3,
+        **serving(),
     )
 
 

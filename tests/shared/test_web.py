@@ -1,5 +1,6 @@
 """What every service's HTTP side promises: authorisation first, problems, health, metrics."""
 
+import re
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -299,3 +300,25 @@ def test_the_description_says_how_to_log_in_and_what_errors_look_like(client: Te
     for status in ("4XX", "5XX"):
         assert list(notes["responses"][status]["content"]) == ["application/problem+json"]
     assert client.get("/docs").status_code == 200
+
+
+def test_no_answer_is_kept_by_a_cache_or_guessed_at(
+    client: TestClient, operator: dict[str, str]
+) -> None:
+    for path in ("/api/errors/conflict", "/api/nothing", "/healthz", "/openapi.json"):
+        answer = client.get(path, headers=operator)
+        assert answer.headers["cache-control"] == "no-store", path
+        assert answer.headers["x-content-type-options"] == "nosniff", path
+
+
+def test_a_stranger_is_led_nowhere(client: TestClient) -> None:
+    assert client.post("/api/notes/", follow_redirects=False).status_code == 404
+
+
+def test_the_descriptions_page_needs_nobody_else(client: TestClient) -> None:
+    page = client.get("/docs").text
+    named = re.findall(r'(?:src|href)="([^"]+)"', page)
+    assert len(named) == 3
+    assert not [address for address in named if "//" in address]
+    for address in named:
+        assert address == "data:," or client.get(address).status_code == 200
