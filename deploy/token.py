@@ -1,4 +1,10 @@
-"""`make token`: a bearer token signed by this installation's own secret."""
+"""`make token`: a bearer token signed by the secret of a developer's own home.
+
+Where the secret was given, people and programs get theirs from whoever signs them in: one
+made here would be a door past that.
+"""
+
+import sys
 
 import typer
 
@@ -8,10 +14,14 @@ from shared.settings import load_settings
 
 
 def main(role: Role, unit: str = "", name: str = "") -> None:
-    """Print a token for a role; a unit's token names its unit."""
+    """Print a token for a role; a unit's token names its unit, and any may name its bearer."""
     settings = load_settings()
+    if settings.jwt_secret is not None:
+        raise typer.BadParameter("HOTLINE_JWT_SECRET is given: no developer's home")
     if settings.oidc_issuer is not None:
         raise typer.BadParameter(f"tokens come from {settings.oidc_issuer}", param_hint="ROLE")
+    if not name and sys.stdin.isatty():
+        name = typer.prompt("NAME, as it stands in the records", default=str(role), err=True)
     try:
         print(issue_token(settings, role, unit=unit or None, name=name or None))
     except ValueError as error:

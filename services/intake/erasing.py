@@ -64,9 +64,9 @@ class Erasure:
     open: Sequence[str]
 
 
-def tickets_of(reader: Reader, fingerprint: bytes) -> Sequence[str]:
+def tickets_of(reader: Reader, fingerprints: Sequence[bytes]) -> Sequence[str]:
     """The tickets of a caller, and what they were split into."""
-    own = select(CallerVaultRow.number).where(CallerVaultRow.fingerprint == fingerprint)
+    own = select(CallerVaultRow.number).where(col(CallerVaultRow.fingerprint).in_(fingerprints))
     numbers = reader.execute(own.order_by(col(CallerVaultRow.number))).scalars().all()
     return with_parts(reader, numbers)
 

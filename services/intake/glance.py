@@ -112,8 +112,8 @@ def _of_caller(
     intake: Desk, reader: Reader, phone: str | None, now: datetime
 ) -> Sequence[TicketRow]:
     """The same caller's last tickets, newest first."""
-    caller = intake.vault.fingerprint(phone) if phone else None
-    if caller is None:
+    caller = intake.vault.fingerprints(phone) if phone else ()
+    if not caller:
         return []
     return find(reader, Criteria(caller=caller, start=now - LOOKS_BACK, limit=KEPT), now)[0]
 

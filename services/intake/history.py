@@ -50,12 +50,13 @@ class History:
 
 
 def tickets_of(
-    rows: Iterable[tuple[bytes, str, str | None]],
+    rows: Iterable[tuple[bytes, str, str | None]], callers: Mapping[bytes, bytes]
 ) -> Mapping[bytes, tuple[EarlierTicket, ...]]:
-    """What RECENT has found, by caller."""
+    """What RECENT has found, by caller: by the first of the fingerprints that `callers` names."""
     found: dict[bytes, tuple[EarlierTicket, ...]] = {}
-    for caller, number, street in rows:
-        found[caller] = (*found.get(caller, ()), EarlierTicket(number, street))
+    for fingerprint, number, street in rows:
+        caller = callers[fingerprint]
+        found[caller] = (*found.get(caller, ()), EarlierTicket(number, street))[:KEPT]
     return found
 
 

@@ -29,7 +29,7 @@ class BadCursor(ValueError):
 class Criteria:
     """What to list. `words` are sought in number, title, text and address, in one form.
 
-    `leaf` may be a category too; `caller` is the fingerprint of a phone. Tickets that complain
+    `leaf` may be a category too; `caller` are the fingerprints of a phone. Tickets that complain
     about the unit `asker`, for which somebody asks, are left out; with `discreet` a protected
     caller's ticket is not found by words that a unit may not see.
     """
@@ -39,7 +39,7 @@ class Criteria:
     words: str | None = None
     leaf: str | None = None
     priority: str | None = None
-    caller: bytes | None = None
+    caller: tuple[bytes, ...] | None = None
     start: datetime | None = None
     end: datetime | None = None
     cursor: str | None = None
@@ -95,7 +95,9 @@ def _conditions(criteria: Criteria, now: datetime) -> list[ColumnElement[bool]]:
     if criteria.caller is not None:
         conditions.append(
             col(TicketRow.number).in_(
-                select(CallerVaultRow.number).where(CallerVaultRow.fingerprint == criteria.caller)
+                select(CallerVaultRow.number).where(
+                    col(CallerVaultRow.fingerprint).in_(criteria.caller)
+                )
             )
         )
     if criteria.words is not None:

@@ -155,8 +155,9 @@ class Store:
 
     async def _begin(self, connection: Connection, drafts: Sequence[Draft]) -> list[Taken]:
         """Begin the transaction; the drafts that are new, with their numbers and history."""
-        callers = [self._fingerprint(item) for item in drafts]
-        phones = {caller for caller in callers if caller is not None}
+        fingerprints = [self._fingerprints(item) for item in drafts]
+        callers = [next(iter(each), None) for each in fingerprints]
+        phones = {one: each[0] for each in fingerprints for one in each}
         quoted = {number for item in drafts for number in item.quoted}
         recent = there = None
         async with connection.pipeline():
@@ -170,7 +171,7 @@ class Store:
                 there = await connection.execute(QUOTED, {"numbers": list(quoted)})
         fresh, last = await begun.fetchone() or ((), {})
         numbers = _numbers(self._prefix, [drafts[at] for at in fresh], last)
-        known = tickets_of(await recent.fetchall()) if recent else {}
+        known = tickets_of(await recent.fetchall(), phones) if recent else {}
         existing = {number for (number,) in await there.fetchall()} if there else set()
         told = histories(zip(numbers, (callers[at] for at in fresh), strict=True), known)
         return [
@@ -183,12 +184,12 @@ class Store:
             for number, at, history in zip(numbers, fresh, told, strict=True)
         ]
 
-    def _fingerprint(self, item: Draft) -> bytes | None:
+    def _fingerprints(self, item: Draft) -> tuple[bytes, ...]:
         """What a caller is known by again; a confidential one by nothing."""
         caller = item.submission.caller
         if caller is None or caller.phone is None or item.confidential:
-            return None
-        return self._vault.fingerprint(caller.phone)
+            return ()
+        return self._vault.fingerprints(caller.phone)
 
     def _sealed(self, one: Taken) -> Mapping[str, object]:
         assert one.item.sealed is not None

@@ -4,8 +4,10 @@ Nothing outside this service ever holds the key, and a sealed value moved to ano
 ticket does not open.
 """
 
+import contextlib
 import hmac
 import os
+from collections.abc import Sequence
 from typing import Final
 
 from cryptography.exceptions import InvalidTag
@@ -16,12 +18,14 @@ from pydantic import BaseModel, ConfigDict
 
 from services.intake.phones import national
 from shared.redaction import redact
-from shared.secrets import local_secret
+from shared.secrets import ID_BYTES, key_id, local_keys
 from shared.settings import Settings
 
 NONCE_BYTES: Final = 12
-VERSION: Final = b"\x01"
-"""First byte of a sealed value: which key and layout; a new key gets a new version."""
+VERSION: Final = b"\x02"
+"""First byte of a sealed value, before its key's id and the nonce."""
+WITHOUT_ID: Final = b"\x01"
+"""The layout before keys had ids: the nonce follows at once."""
 FINGERPRINT_BYTES: Final = 16
 SHORTEST_PHONE: Final = 7
 """Digits; anything shorter is a service number or an extension, and many callers'."""
@@ -52,13 +56,15 @@ class VaultError(Exception):
 
 
 class Vault:
-    """Seals and opens; the key comes from the environment or is made on first run."""
+    """Seals with the first key of this installation, and opens with any of them."""
 
     def __init__(self, settings: Settings) -> None:
-        key = local_secret(settings.home, "vault", settings.vault_key)
-        self._cipher = AESGCM(key)
-        derived = HKDF(SHA256(), length=32, salt=None, info=b"hotline caller fingerprint")
-        self._fingerprint_key = derived.derive(key)
+        keys = local_keys(settings.home, "vault", settings.vault_key)
+        self._ciphers = {key_id(key): AESGCM(key) for key in keys}
+        self._fingerprint_keys = [_fingerprint_key(key) for key in keys]
+        self._cipher = AESGCM(keys[0])
+        self.mark = VERSION + key_id(keys[0])
+        """How everything begins that is sealed with the first key."""
 
     def seal(self, number: str, content: Sealed) -> bytes:
         """The content, sealed for this ticket."""
@@ -67,18 +73,21 @@ class Vault:
     def wrap(self, name: str, plain: bytes) -> bytes:
         """Anything that callers said, sealed so that it opens under this name alone."""
         nonce = os.urandom(NONCE_BYTES)
-        return VERSION + nonce + self._cipher.encrypt(nonce, plain, name.encode())
+        return self.mark + nonce + self._cipher.encrypt(nonce, plain, name.encode())
 
-    def fingerprint(self, phone: str) -> bytes | None:
-        """The same for the same phone however it is written; None where it is nobody's own.
+    def fingerprints(self, phone: str) -> tuple[bytes, ...]:
+        """The same for the same phone however it is written: one of each key, the first first.
 
-        Keyed (HMAC-SHA-256), for phones are few enough to try all of them. Under a changed
-        key new tickets find none of the older ones of their caller; nothing else is lost.
+        Keyed (HMAC-SHA-256), for phones are few enough to try all of them. None where the
+        phone is nobody's own.
         """
         digits = national(phone)
         if len(digits) < SHORTEST_PHONE or len(set(digits)) == 1:
-            return None
-        return hmac.digest(self._fingerprint_key, digits.encode(), "sha256")[:FINGERPRINT_BYTES]
+            return ()
+        return tuple(
+            hmac.digest(key, digits.encode(), "sha256")[:FINGERPRINT_BYTES]
+            for key in self._fingerprint_keys
+        )
 
     def open(self, number: str, sealed: bytes) -> Sealed:
         """The content sealed for this ticket. Raises VaultError."""
@@ -89,10 +98,21 @@ class Vault:
 
     def unwrap(self, name: str, sealed: bytes) -> bytes:
         """What was sealed under this name. Raises VaultError."""
-        nonce, cipher = sealed[1 : 1 + NONCE_BYTES], sealed[1 + NONCE_BYTES :]
-        try:
-            if sealed[:1] != VERSION:
-                raise VaultError("sealed by another version")
-            return self._cipher.decrypt(nonce, cipher, name.encode())
-        except (InvalidTag, ValueError) as error:
-            raise VaultError(f"what is sealed as {name} does not open") from error
+        start = len(self.mark) if sealed[:1] == VERSION else len(WITHOUT_ID)
+        nonce, cipher = sealed[start : start + NONCE_BYTES], sealed[start + NONCE_BYTES :]
+        for key in self._keys_of(sealed):
+            with contextlib.suppress(InvalidTag, ValueError):
+                return key.decrypt(nonce, cipher, name.encode())
+        raise VaultError(f"what is sealed as {name} does not open")
+
+    def _keys_of(self, sealed: bytes) -> Sequence[AESGCM]:
+        """The keys that may have sealed it."""
+        if sealed[:1] == WITHOUT_ID:
+            return [*self._ciphers.values()]
+        key = self._ciphers.get(sealed[1 : 1 + ID_BYTES])
+        return [key] if key is not None and sealed[:1] == VERSION else []
+
+
+def _fingerprint_key(key: bytes) -> bytes:
+    derived = HKDF(SHA256(), length=32, salt=None, info=b"hotline caller fingerprint")
+    return derived.derive(key)

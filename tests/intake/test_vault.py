@@ -3,6 +3,7 @@
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
@@ -65,3 +66,27 @@ def test_the_error_tells_nothing_of_the_content() -> None:
 def test_a_contact_redacts_itself_from_later_words() -> None:
     assert CALLER.redact("张三 138-2000-1234 又打来") == "【姓名】 【电话】 又打来"
     assert Sealed().redact("张三又打来") == "张三又打来"
+
+
+def ring(*keys: str) -> Vault:
+    return Vault(Settings(home=Path("/nowhere"), vault_key=SecretStr(" ".join(keys))))
+
+
+OLD, NEW = "5a" * 32, "a5" * 32
+
+
+def test_a_new_key_seals_and_the_one_it_replaces_still_opens() -> None:
+    before, both, after = vault(OLD), ring(NEW, OLD), vault(NEW)
+    assert both.open(NUMBER, before.seal(NUMBER, CALLER)) == CALLER
+    assert after.open(NUMBER, both.seal(NUMBER, CALLER)) == CALLER
+    with pytest.raises(VaultError):
+        before.open(NUMBER, both.seal(NUMBER, CALLER))
+
+
+def test_what_was_sealed_before_keys_had_ids_opens() -> None:
+    nonce = b"n" * NONCE_BYTES
+    plain = CALLER.model_dump_json().encode()
+    sealed = b"\x01" + nonce + AESGCM(bytes.fromhex(OLD)).encrypt(nonce, plain, NUMBER.encode())
+    assert ring(NEW, OLD).open(NUMBER, sealed) == CALLER
+    with pytest.raises(VaultError):
+        vault(NEW).open(NUMBER, sealed)

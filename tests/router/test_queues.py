@@ -14,7 +14,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from services.router.storage.queues import BadCursor, Page, Place, QueueWatch, position
 from shared.roles import Role
-from shared.secrets import local_secret
+from shared.secrets import local_keys
 from tests.router.station import (
     LAMP,
     STALLS,
@@ -327,7 +327,7 @@ def test_a_stream_ends_with_its_readers_token(empty_station: Station, address: s
     ends = int(time.time()) + 2
     bearer = {"sub": "li", "role": "unit", "unit": "urban-management"}
     claims = {"iss": "hotline", "aud": "hotline", "exp": ends, **bearer}
-    secret = local_secret(station.settings.home, "jwt", station.settings.jwt_secret)
+    (secret,) = local_keys(station.settings.home, "jwt", station.settings.jwt_secret)
     token = jwt.encode(claims, secret, algorithm="HS256")
     url = f"{address}/api/units/urban-management/queue/stream"
     headers = {"Authorization": f"Bearer {token}"}

@@ -4,7 +4,7 @@ import http.server
 import json
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
+from shared import issuer_keys
 from shared.auth import REMEMBERED_TOKENS, Authority, Principal, issue_token
 from shared.problems import Problem
 from shared.roles import Role
@@ -128,6 +129,21 @@ def test_a_token_that_is_not_ours_or_says_too_little_is_refused(
     assert status_of(settings, f"Bearer {token}") == 401
 
 
+def test_a_new_secret_takes_the_tokens_of_the_one_it_replaces(settings: Settings) -> None:
+    def installation(*secrets: str) -> Settings:
+        return Settings(home=settings.home, jwt_secret=SecretStr(" ".join(secrets)))
+
+    old, both, new = (
+        installation(SECRET),
+        installation(OTHER_SECRET, SECRET),
+        installation(OTHER_SECRET),
+    )
+    of_old, of_both = (f"Bearer {issue_token(each, Role.OPERATOR)}" for each in (old, both))
+    of_before_ids = f"Bearer {signed(claims())}"
+    assert [status_of(both, each) for each in (of_old, of_both, of_before_ids)] == [200] * 3
+    assert [status_of(new, each) for each in (of_old, of_both, of_before_ids)] == [401, 200, 401]
+
+
 def test_the_refusal_says_how_to_log_in_and_nothing_of_the_token(settings: Settings) -> None:
     with pytest.raises(Problem) as refused:
         Authority(settings).authenticate("Bearer geheim")
@@ -176,24 +192,37 @@ def test_only_so_many_tokens_are_remembered(settings: Settings) -> None:
 
 
 class Issuer(http.server.ThreadingHTTPServer):
-    """An OpenID Connect issuer that publishes one key."""
+    """An OpenID Connect issuer that publishes one key, and may hang."""
+
+    daemon_threads = True
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), _Keys)
         self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+        self.name = "k1"
+        self.asked = 0
+        self.hanging = threading.Event()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def token(self, **changed: Any) -> str:
         """A token signed by the issuer."""
         payload = claims(iss=self.url, **changed)
-        return jwt.encode(payload, self.key, algorithm="RS256", headers={"kid": "k1"})
+        return jwt.encode(payload, self.key, algorithm="RS256", headers={"kid": self.name})
+
+    def renew(self) -> None:
+        """Withdraw the key and publish another."""
+        self.name += "x"
+        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
 
 
 class _Keys(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         assert isinstance(self.server, Issuer)
+        self.server.asked += 1
+        if self.server.hanging.is_set():
+            time.sleep(30)
         public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.server.key.public_key()))
-        body = json.dumps({"keys": [{**public, "kid": "k1", "use": "sig"}]}).encode()
+        body = json.dumps({"keys": [{**public, "kid": self.server.name, "use": "sig"}]}).encode()
         self.send_response(200)
         self.end_headers()
         self.wfile.write(body)
@@ -202,7 +231,7 @@ class _Keys(http.server.BaseHTTPRequestHandler):
         """Say nothing."""
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def issuer() -> Iterator[Issuer]:
     with Issuer() as server:
         thread = threading.Thread(target=server.serve_forever, daemon=True)
@@ -231,3 +260,69 @@ def test_the_issuers_public_key_is_no_secret_to_sign_with(tmp_path: Path, issuer
 def test_an_issuer_that_is_away_is_no_fault_of_the_caller(tmp_path: Path, issuer: Issuer) -> None:
     away = Settings(home=tmp_path, oidc_issuer=issuer.url, oidc_jwks_url="http://127.0.0.1:9/keys")
     assert status_of(away, f"Bearer {issuer.token()}") == 503
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.02)
+
+
+def outcome(authority: Authority, token: str) -> int:
+    """The status a bearer of this token is answered with, by the way requests take."""
+    header = f"Bearer {token}"
+    try:
+        return 200 if authority.remembered(header) or authority.authenticate(header) else 0
+    except Problem as problem:
+        return problem.status
+
+
+def test_a_new_key_is_found_and_a_withdrawn_one_refused_though_its_tokens_were_remembered(
+    tmp_path: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuer_keys, "COOL_DOWN_SECONDS", 0.2)
+    authority = Authority(Settings(home=tmp_path, oidc_issuer=issuer.url))
+    old = issuer.token()
+    assert outcome(authority, old) == 200
+    issuer.renew()
+    time.sleep(0.3)
+    assert outcome(authority, issuer.token()) == 503
+    eventually(lambda: outcome(authority, issuer.token()) == 200)
+    time.sleep(0.3)
+    eventually(lambda: outcome(authority, old) == 401)
+
+
+def test_invented_keys_make_the_issuer_be_asked_no_more_often(
+    tmp_path: Path, issuer: Issuer
+) -> None:
+    authority = Authority(Settings(home=tmp_path, oidc_issuer=issuer.url))
+    assert outcome(authority, issuer.token()) == 200
+    for number in range(50):
+        issuer.name = f"made-up-{number}"
+        assert outcome(authority, issuer.token()) == 401
+    assert issuer.asked == 1
+
+
+def test_a_hanging_issuer_stops_nobody_who_holds_a_good_token(
+    tmp_path: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(issuer_keys, "REFRESH_SECONDS", 0.1)
+    authority = Authority(Settings(home=tmp_path, oidc_issuer=issuer.url))
+    assert outcome(authority, issuer.token()) == 200
+    issuer.hanging.set()
+    asked = issuer.asked
+    eventually(lambda: issuer.asked > asked)
+    started = time.monotonic()
+    for number in range(50):
+        assert outcome(authority, issuer.token(sub=f"s{number}")) == 200
+    assert time.monotonic() - started < 1
+
+
+def test_keys_of_an_issuer_that_stays_away_are_not_trusted_for_ever(
+    tmp_path: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    authority = Authority(Settings(home=tmp_path, oidc_issuer=issuer.url))
+    assert outcome(authority, issuer.token()) == 200
+    monkeypatch.setattr(issuer_keys, "LIFE_SECONDS", -1)
+    assert outcome(authority, issuer.token(sub="another")) == 503

@@ -44,7 +44,7 @@ def keep_file(writer: Writer, vault: Vault, job: UUID, file: IO[bytes]) -> None:
     """Keep a table's file, sealed piece by piece; callers' names and phones stand in it."""
     file.seek(0)
     for part, piece in enumerate(iter(lambda: file.read(PART_BYTES), b"")):
-        sealed = vault.wrap(_name(job, part), piece)
+        sealed = vault.wrap(seal_name(job, part), piece)
         writer.add(ImportPartRow(import_id=job, part=part, sealed=sealed))
         writer.flush()
 
@@ -56,11 +56,12 @@ def kept_file(reader: Reader, vault: Vault, job: UUID) -> Iterator[IO[bytes]]:
     parts = query.order_by(col(ImportPartRow.part)).execution_options(yield_per=4)
     with TemporaryFile() as file:
         for row in reader.execute(parts).scalars():
-            file.write(vault.unwrap(_name(job, row.part), row.sealed))
+            file.write(vault.unwrap(seal_name(job, row.part), row.sealed))
         yield file
 
 
-def _name(job: UUID, part: int) -> str:
+def seal_name(job: UUID, part: int) -> str:
+    """Under which name a piece of a file is sealed."""
     return f"import:{job}:{part}"
 
 
