@@ -39,7 +39,10 @@ class Door(HttpToolsProtocol):
     """One connection, with bounds on its requests."""
 
     _timer: asyncio.TimerHandle | None = None
-    _head_bytes = 0
+    _fed = 0
+    """Bytes received since the part in which the head began, while it is not complete."""
+    _parsed = 0
+    """Bytes of the head that were understood."""
     _in_head = True
     _overlong = False
 
@@ -57,12 +60,11 @@ class Door(HttpToolsProtocol):
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
             return
-        if self._in_head:
-            self._head_bytes += len(data)
+        self._fed += len(data)
         super().data_received(data)
         if self.transport.is_closing():
             return
-        if self._in_head and self._head_bytes > HEAD_BYTES:
+        if self._in_head and self._fed > HEAD_BYTES:
             self._overlong = True
             self.send_400_response("")
         elif self._timer is None and self._in_head and self._idle():
@@ -70,7 +72,7 @@ class Door(HttpToolsProtocol):
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
-        self._in_head, self._head_bytes = True, 0
+        self._in_head, self._fed, self._parsed = True, 0, 0
         self._await_head()
 
     def on_url(self, url: bytes) -> None:
@@ -82,18 +84,18 @@ class Door(HttpToolsProtocol):
         super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
-        self._in_head, self._head_bytes = False, 0
+        self._in_head = False
         self._wait(BODY_SECONDS, "正文没有在时限内发完")
         super().on_headers_complete()
 
     def on_message_complete(self) -> None:
         self._stop_waiting()
-        self._in_head = True
+        self._in_head, self._fed = True, 0
         super().on_message_complete()
 
     def _count(self, said: int) -> None:
-        self._head_bytes += said
-        if self._head_bytes > HEAD_BYTES:
+        self._parsed += said
+        if self._parsed > HEAD_BYTES:
             self._overlong = True
             raise ValueError("the head is too long")
 

@@ -120,6 +120,9 @@ def test_usual_requests_one_after_another_and_at_once_are_served(port: int) -> N
     one = HEAD + b"Content-Length: 20000\r\n\r\n" + b"a" * 20000
     last = one.replace(b"Host", b"Connection: close\r\nHost")
     assert said(port, one + one + last).count(b"HTTP/1.1 200 OK") == 3
+    long = one.replace(b"Host", b"Cookie: " + b"a" * (HEAD_BYTES - 1000) + b"\r\nHost")
+    parts = [long[at : at + 3000] for at in range(0, len(long), 3000)]
+    assert said(port, *parts, last, pause=0.01).count(b"200 OK") == 2
     assert said(port, one[:30], one[30:5000], one[5000:], last, pause=0.1).count(b"200 OK") == 2
 
 
