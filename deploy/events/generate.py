@@ -37,6 +37,10 @@ ASYNCAPI: Final = "asyncapi.json"
 FIXED: Final = ("type", "format", "const", "anyOf", "items", "additionalProperties", "$ref")
 """What may not change within a version."""
 
+BINDING: Final = "0.5.0"
+"""The version of the Kafka binding's specification."""
+KEY: Final = {"type": "string", "description": "the ticket's number, which orders its events"}
+
 Schema = Mapping[str, Any]
 
 
@@ -80,6 +84,7 @@ def asyncapi() -> Schema:
             "contentType": "application/json",
             "headers": {"$ref": "#/components/schemas/cloudevent"},
             "payload": {"$ref": f"./{schema_file(model)}"},
+            "bindings": {"$ref": "#/components/messageBindings/ticket"},
         }
     return {
         "asyncapi": "3.0.0",
@@ -89,9 +94,30 @@ def asyncapi() -> Schema:
             "description": "CloudEvents 1.0, Kafka binding, binary mode; the key of a record is "
             f"the ticket's number. {WHISTLES} is reserved for whistles.",
         },
+        "servers": {
+            "district": {
+                "host": "{brokers}",
+                "protocol": "kafka-secure",
+                "description": "The district's brokers; deploy/kafka/acls.py says who reads what.",
+                "variables": {"brokers": {"description": "host:port, one of HOTLINE_KAFKA"}},
+                "security": [{"$ref": "#/components/securitySchemes/scram"}],
+            },
+            "own": {
+                "host": "localhost:9092",
+                "protocol": "kafka",
+                "description": "A broker of a developer's own, open to who reaches it.",
+            },
+        },
         "channels": channels,
         "operations": operations,
-        "components": {"messages": messages, "schemas": {"cloudevent": cloudevent_headers()}},
+        "components": {
+            "messages": messages,
+            "schemas": {"cloudevent": cloudevent_headers()},
+            "messageBindings": {"ticket": {"kafka": {"key": KEY, "bindingVersion": BINDING}}},
+            "securitySchemes": {
+                "scram": {"type": "scramSha512", "description": "A user of its own for each unit."}
+            },
+        },
     }
 
 

@@ -38,6 +38,21 @@ def test_asyncapi_names_every_event_type_and_only_existing_schemas() -> None:
         assert message["payload"]["$ref"].removeprefix("./") in documents()
 
 
+def test_asyncapi_says_where_the_bus_is_how_to_log_in_and_what_the_key_is() -> None:
+    document = documents()[ASYNCAPI]
+    (login,) = document["servers"]["district"]["security"]
+    assert resolved(document, login["$ref"])["type"] == "scramSha512"
+    for message in document["components"]["messages"].values():
+        key = resolved(document, message["bindings"]["$ref"])["kafka"]["key"]
+        assert key["type"] == "string"
+
+
+def resolved(document: Any, reference: str) -> Any:
+    for name in reference.removeprefix("#/").split("/"):
+        document = document[name]
+    return document
+
+
 def test_no_payload_has_a_field_for_a_callers_name_or_phone() -> None:
     text = json.dumps(documents())
     assert '"phone"' not in text
