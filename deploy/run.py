@@ -101,8 +101,8 @@ def announce(settings: Settings, accounts: Sequence[tuple[str, str]]) -> None:
     print(
         "\nhotline is ready.\n"
         + "\n".join(lines)
-        + "\n  a token:    make token ROLE=operator"
-        + "\n              make token ROLE=unit UNIT=wangdingdi"
+        + "\n  a token:    make token ROLE=operator NAME=李芳"
+        + "\n              make token ROLE=unit UNIT=wangdingdi NAME=王丽"
         + f"\n  pages       http://{settings.host}:{settings.desk_port}"
         + "".join(f"\n              {name}  {password}" for name, password in accounts)
         + ("" if accounts else f"\n              accounts: {settings.home / 'accounts.txt'}")

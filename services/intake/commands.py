@@ -82,7 +82,7 @@ def run_status(sample: Annotated[int, typer.Option(min=0, help="抽查多少条"
         opened = sample_opens(reader, vault, sample)
     for mark, rows in sorted(found.items(), key=lambda each: each[0] != vault.mark):
         which = "现用密钥" if mark == vault.mark else "其他密钥"
-        typer.echo(f"{which} {mark.removeprefix(VERSION).hex() or '（旧格式，无编号）'}：{rows} 条")
+        typer.echo(f"{which} {mark.removeprefix(VERSION).hex() or '未编号'}：{rows} 条")
     typer.echo(f"抽查 {opened} 条，全部可以打开")
 
 

@@ -25,7 +25,7 @@ NONCE_BYTES: Final = 12
 VERSION: Final = b"\x02"
 """First byte of a sealed value, before its key's id and the nonce."""
 WITHOUT_ID: Final = b"\x01"
-"""The layout before keys had ids: the nonce follows at once."""
+"""The layout where there is one key only, as it always was: the nonce follows at once."""
 FINGERPRINT_BYTES: Final = 16
 SHORTEST_PHONE: Final = 7
 """Digits; anything shorter is a service number or an extension, and many callers'."""
@@ -64,7 +64,8 @@ class Vault:
         self._fingerprint_keys = [_fingerprint_key(key) for key in keys]
         self._cipher = AESGCM(keys[0])
         self.mark = VERSION + key_id(keys[0])
-        """How everything begins that is sealed with the first key."""
+        """How everything begins that is sealed with the first key of several."""
+        self._start = self.mark if len(keys) > 1 else WITHOUT_ID
 
     def seal(self, number: str, content: Sealed) -> bytes:
         """The content, sealed for this ticket."""
@@ -73,7 +74,7 @@ class Vault:
     def wrap(self, name: str, plain: bytes) -> bytes:
         """Anything that callers said, sealed so that it opens under this name alone."""
         nonce = os.urandom(NONCE_BYTES)
-        return self.mark + nonce + self._cipher.encrypt(nonce, plain, name.encode())
+        return self._start + nonce + self._cipher.encrypt(nonce, plain, name.encode())
 
     def fingerprints(self, phone: str) -> tuple[bytes, ...]:
         """The same for the same phone however it is written: one of each key, the first first.

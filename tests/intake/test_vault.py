@@ -81,6 +81,7 @@ def test_a_new_key_seals_and_the_one_it_replaces_still_opens() -> None:
     assert after.open(NUMBER, both.seal(NUMBER, CALLER)) == CALLER
     with pytest.raises(VaultError):
         before.open(NUMBER, both.seal(NUMBER, CALLER))
+    assert before.seal(NUMBER, CALLER)[:1] == b"\x01", "what the release before opens too"
 
 
 def test_what_was_sealed_before_keys_had_ids_opens() -> None:
