@@ -32,6 +32,7 @@ from kafka.net.compat import KafkaNetClient
 from kafka.structs import OffsetAndMetadata
 
 from shared.bus import BusUnavailable, PartitionLost, Received, Record
+from shared.bus.quorum import Quorum
 
 CONNECT_MS: Final = 1500
 """How long a new client looks for a broker; `answers` promises a decision in two seconds."""
@@ -111,6 +112,11 @@ def _connected(kind: Any, *args: Any, **settings: Any) -> Any:
         raise
 
 
+def _acknowledging(replication: int) -> int:
+    """How many brokers must have a record before it is acknowledged: all but one."""
+    return max(1, replication - 1)
+
+
 class KafkaBus:
     """The brokers behind a comma-separated list of `host:port`.
 
@@ -134,6 +140,9 @@ class KafkaBus:
             "reconnect_backoff_max_ms": 2000,
             **(security or {}),
         }
+        self._quorum = Quorum(
+            self._brokers, self._client["bootstrap_servers"], _acknowledging(replication)
+        )
         self._lock = threading.Lock()
         self._admin_client: Any = None
 
@@ -164,7 +173,7 @@ class KafkaBus:
                     "replication_factor": self._replication,
                     "configs": {
                         "max.message.bytes": str(RECORD_BYTES),
-                        "min.insync.replicas": str(max(1, self._replication - 1)),
+                        "min.insync.replicas": str(_acknowledging(self._replication)),
                     },
                 }
                 for topic, count in topics.items()
@@ -206,13 +215,22 @@ class KafkaBus:
         return lag
 
     def answers(self) -> bool:
+        return self._quorum.answers()
+
+    def _brokers(self, address: str) -> Sequence[str]:
+        """The brokers that the one at an address knows of. Raises BusUnavailable."""
         # A client of its own: the shared one may be waiting for a broker that does not answer.
+        asked = {**self._client, "bootstrap_servers": [address]}
+        with _reachable():
+            client = _connected(KafkaAdminClient, **asked, request_timeout_ms=CONNECT_MS)
         try:
             with _reachable():
-                _connected(KafkaAdminClient, **self._client).close()
+                brokers = client.describe_cluster()["brokers"]
+            return [f"{broker['host']}:{broker['port']}" for broker in brokers]
         except BusUnavailable:
-            return False
-        return True
+            return ()  # it answers; another, whom the library asked this, does not
+        finally:
+            client.close()
 
     def close(self) -> None:
         with self._lock, contextlib.suppress(KafkaError):

@@ -572,7 +572,7 @@ def test_looking_for_a_dead_kafka_leaves_no_thread_and_no_flood_of_lines(
     caplog.clear()
     with caplog.at_level(logging.WARNING, logger="kafka"), pytest.raises(BusUnavailable):
         bus.consumer("g", ["t"])
-    assert threading.active_count() == before
+    assert threading.active_count() <= before
     assert len(caplog.records) <= 3
 
 

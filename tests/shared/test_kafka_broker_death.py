@@ -81,6 +81,26 @@ def test_what_is_published_while_a_broker_dies_arrives_in_order(
     assert all(numbers == sorted(numbers) for numbers in first_seen.values())
 
 
+def test_the_bus_answers_as_long_as_writes_are_acknowledged(kafka_cluster: KafkaCluster) -> None:
+    bus = KafkaBus(kafka_cluster.bootstrap, replication=3)
+    assert bus.answers()
+    kafka_cluster.kill(0)
+    for _ in range(5):
+        started = time.monotonic()
+        assert bus.answers()
+        assert time.monotonic() - started < 1.5
+    kafka_cluster.kill(1)
+    for _ in range(3):
+        assert not bus.answers()
+    for node in (0, 1):
+        kafka_cluster.restart(node)
+    kafka_cluster.wait_until_up()
+    deadline = time.monotonic() + 30
+    while not bus.answers():
+        assert time.monotonic() < deadline
+    bus.close()
+
+
 def wait_for_progress(writer: Writer, records: int) -> None:
     """Wait until so many more records are published; the bus must come to itself for that."""
     goal = writer.published + records
