@@ -73,7 +73,8 @@ def channel_of(topic: str) -> str:
 def _reachable() -> Iterator[None]:
     try:
         yield
-    except psycopg.OperationalError as error:
+    except (psycopg.OperationalError, psycopg.errors.UndefinedTable) as error:
+        # Its tables are made by whoever of the services comes first.
         raise BusUnavailable(str(error)) from error
 
 

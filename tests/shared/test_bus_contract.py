@@ -556,6 +556,18 @@ def test_an_unreachable_bus_is_reported_in_bounded_time(kind: str, dead_port: in
         assert time.monotonic() - started < 4.0
 
 
+def test_an_embedded_bus_without_its_tables_is_not_there_yet(
+    server: Settings, tmp_path: Path
+) -> None:
+    own = own_databases(server, tmp_path)
+    bus = EmbeddedBus(libpq(ensure_database(own, "bus")))
+    with pytest.raises(BusUnavailable):
+        bus.lag("g", ["t"])
+    bus.ensure_topics({"t": 1})
+    assert bus.lag("g", ["t"]) == {"t": 0}
+    drop_databases(own, server)
+
+
 @pytest.mark.parametrize("kind", ["embedded", "kafka"])
 def test_answers_is_decided_within_two_seconds(kind: str, dead_port: int) -> None:
     started = time.monotonic()
