@@ -82,6 +82,7 @@ PROPOSED = [
 ]
 SHORT_NAMES = [
     ("奥体后身那条道路灯不亮", "tiyu-zhongxin"),
+    ("奥林匹克体育中心外面黑车拉客", "tiyu-zhongxin"),
     ("水滴东门摆摊的太多", "tiyu-zhongxin"),
     ("文庙对面有人乱停车", "gulou"),
     ("天大东门共享单车堆成山", "xuefu"),
