@@ -158,6 +158,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(UnicodeEncodeError, _unfit)
     app.add_exception_handler(DBAPIError, _database)
     app.add_exception_handler(psycopg.Error, _database)
     app.add_exception_handler(ClientDisconnect, _left)
@@ -221,7 +222,15 @@ async def _left(_: Request, error: Exception) -> JSONResponse:
 async def _database(request: Request, error: Exception) -> JSONResponse:
     if is_transient(error):
         return await _unavailable(request, error)
+    if isinstance(getattr(error, "orig", error), psycopg.DataError):
+        return await _unfit(request, error)
     return await _unexpected(request, error)
+
+
+async def _unfit(_: Request, error: Exception) -> JSONResponse:
+    """What no database takes: NUL, half a character, a cursor with no time in it."""
+    log.warning("unfit_value", error=type(error).__name__)
+    return Problem(422, "网址或内容里有无法识别的字符或数值，请检查后再试").response()
 
 
 async def _unavailable(_: Request, error: Exception) -> JSONResponse:

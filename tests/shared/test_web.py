@@ -12,7 +12,7 @@ import pytest
 from fastapi.testclient import TestClient
 from prometheus_client import REGISTRY
 from pydantic import BaseModel, ConfigDict, SecretStr
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DataError, OperationalError, ProgrammingError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from shared.auth import Authority, issue_token
@@ -29,6 +29,8 @@ ERRORS: dict[str, Exception] = {
     "conflict": Problem(409, "不行", slug="stale", version=7),
     "lost": OperationalError("SELECT 13820001234", {}, psycopg.OperationalError("gone")),
     "broken": ProgrammingError("SELECT 13820001234", {}, psycopg.ProgrammingError("bug")),
+    "unfit": DataError("SELECT 13820001234", {}, psycopg.DataError("NUL")),
+    "half": UnicodeEncodeError("utf-8", "13820001234", 0, 1, "surrogates not allowed"),
     "full": PoolTimeout("13820001234"),
     "bus": BusUnavailable("13820001234"),
     "bug": RuntimeError("13820001234"),
@@ -187,6 +189,8 @@ def test_a_body_that_is_not_declared_as_json_is_not_read(
         ("lost", 503, "unavailable"),
         ("full", 503, "unavailable"),
         ("bus", 503, "unavailable"),
+        ("unfit", 422, "invalid"),
+        ("half", 422, "invalid"),
         ("broken", 500, "internal"),
         ("bug", 500, "internal"),
     ],
