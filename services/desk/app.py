@@ -6,6 +6,8 @@ from typing import Final
 
 from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
+from httpx2 import InvalidURL
+from sqlalchemy.exc import DataError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.staticfiles import StaticFiles
@@ -125,8 +127,11 @@ def _errors(app: FastAPI, desk: Desk) -> None:
     async def refused(request: Request, error: Refused) -> Response:
         return refused_page(desk, None, error)
 
+    @app.exception_handler(DataError)
+    @app.exception_handler(InvalidURL)
+    @app.exception_handler(UnicodeEncodeError)
     @app.exception_handler(RequestValidationError)
-    async def invalid(request: Request, error: RequestValidationError) -> Response:
+    async def invalid(request: Request, error: Exception) -> Response:
         return page(desk, None, "refused.html", 422, sentence="网址里有认不出的内容。")
 
     @app.exception_handler(HTTPException)
