@@ -146,3 +146,10 @@ def test_a_wrong_password_says_no_more_than_an_unknown_name(office: Office) -> N
 
     assert tried("吴刚") == tried("没有此人")
     assert tried("吴刚")[0] == 401
+
+
+def test_what_no_database_takes_is_refused_and_no_fault(office: Office) -> None:
+    given = {"name": "李\0芳", "password": PASSWORD, "next": "/"}
+    answer = httpx2.post(f"{office.address}/login", data=given, follow_redirects=False)
+    assert answer.status_code == 422
+    assert "认不出" in answer.text
