@@ -118,7 +118,7 @@ class GuardedRoute(APIRoute):
             key = asked.headers.get("idempotency-key")
             repeats: Repeats | None = request.app.state.repeats
             turns: Turns = request.app.state.turns
-            async with turns.of(caller.subject):
+            async with turns.of(f"{caller.role} {caller.unit} {caller.subject}"):
                 if key is None or repeats is None or not repeatable:
                     return await handle(asked)
                 return await once(asked, caller, key, repeats, handle)
