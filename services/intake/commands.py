@@ -78,11 +78,11 @@ def run_rotate() -> None:
 def run_status(sample: Annotated[int, typer.Option(min=0, help="抽查多少条")] = 1000) -> None:
     """各把密钥各封存多少条，并抽查能否打开。"""
     with own_database("intake") as database, _opening() as vault, database.reading() as reader:
-        found = sealed_by(reader, vault)
+        found = sealed_by(reader)
         opened = sample_opens(reader, vault, sample)
     for mark, rows in sorted(found.items(), key=lambda each: each[0] != vault.mark):
         which = "现用密钥" if mark == vault.mark else "其他密钥"
-        typer.echo(f"{which} {mark.removeprefix(VERSION).hex() or '未编号'}：{rows} 条")
+        typer.echo(f"{which} {mark[len(VERSION) :].hex() or '未编号'}：{rows} 条")
     typer.echo(f"抽查 {opened} 条，全部可以打开")
 
 

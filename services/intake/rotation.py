@@ -12,7 +12,7 @@ from sqlmodel import col, select
 
 from services.intake.imports.ledger import seal_name
 from services.intake.tables import CallerVaultRow, ImportPartRow
-from services.intake.vault import VERSION, Vault
+from services.intake.vault import MARK_BYTES, VERSION, WITHOUT_ID, Vault
 from shared.database import Database, Reader, Writer
 
 AT_ONCE: Final = 500
@@ -66,12 +66,12 @@ def _pieces(writer: Writer, vault: Vault) -> int:
     return len(rows)
 
 
-def sealed_by(reader: Reader, vault: Vault) -> Mapping[bytes, int]:
-    """How many contacts and pieces begin with each mark; those of no key's id with nothing."""
+def sealed_by(reader: Reader) -> Mapping[bytes, int]:
+    """How many contacts and pieces begin with each mark; those without a key's id together."""
     found: dict[bytes, int] = {}
     for sealed in (col(CallerVaultRow.sealed), col(ImportPartRow.sealed)):
         has_id = func.substr(sealed, 1, len(VERSION)) == VERSION
-        mark = case((has_id, func.substr(sealed, 1, len(vault.mark))), else_=b"")
+        mark = case((has_id, func.substr(sealed, 1, MARK_BYTES)), else_=WITHOUT_ID)
         for value, count in reader.execute(select(mark, func.count()).group_by(mark)):
             found[bytes(value)] = found.get(bytes(value), 0) + count
     return found

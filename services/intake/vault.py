@@ -26,6 +26,7 @@ VERSION: Final = b"\x02"
 """First byte of a sealed value, before its key's id and the nonce."""
 WITHOUT_ID: Final = b"\x01"
 """The layout where there is one key only, as it always was: the nonce follows at once."""
+MARK_BYTES: Final = len(VERSION) + ID_BYTES
 FINGERPRINT_BYTES: Final = 16
 SHORTEST_PHONE: Final = 7
 """Digits; anything shorter is a service number or an extension, and many callers'."""
@@ -63,9 +64,8 @@ class Vault:
         self._ciphers = {key_id(key): AESGCM(key) for key in keys}
         self._fingerprint_keys = [_fingerprint_key(key) for key in keys]
         self._cipher = AESGCM(keys[0])
-        self.mark = VERSION + key_id(keys[0])
-        """How everything begins that is sealed with the first key of several."""
-        self._start = self.mark if len(keys) > 1 else WITHOUT_ID
+        self.mark = VERSION + key_id(keys[0]) if len(keys) > 1 else WITHOUT_ID
+        """How everything begins that is sealed now."""
 
     def seal(self, number: str, content: Sealed) -> bytes:
         """The content, sealed for this ticket."""
@@ -74,7 +74,7 @@ class Vault:
     def wrap(self, name: str, plain: bytes) -> bytes:
         """Anything that callers said, sealed so that it opens under this name alone."""
         nonce = os.urandom(NONCE_BYTES)
-        return self._start + nonce + self._cipher.encrypt(nonce, plain, name.encode())
+        return self.mark + nonce + self._cipher.encrypt(nonce, plain, name.encode())
 
     def fingerprints(self, phone: str) -> tuple[bytes, ...]:
         """The same for the same phone however it is written: one of each key, the first first.
@@ -99,7 +99,7 @@ class Vault:
 
     def unwrap(self, name: str, sealed: bytes) -> bytes:
         """What was sealed under this name. Raises VaultError."""
-        start = len(self.mark) if sealed[:1] == VERSION else len(WITHOUT_ID)
+        start = MARK_BYTES if sealed[:1] == VERSION else len(WITHOUT_ID)
         nonce, cipher = sealed[start : start + NONCE_BYTES], sealed[start + NONCE_BYTES :]
         for key in self._keys_of(sealed):
             with contextlib.suppress(InvalidTag, ValueError):

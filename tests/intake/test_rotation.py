@@ -71,7 +71,7 @@ def test_everything_moves_to_the_new_key_and_callers_are_known_throughout(
         database = office.running.runtime.database
         assert list(rotate(database, vault))[-1] == 5  # the four left, and the sheet
         with database.reading() as reader:
-            assert sealed_by(reader, vault) == {vault.mark: 8}
+            assert sealed_by(reader) == {vault.mark: 8}
             assert tickets_of(reader, only_new.fingerprints(PHONE)) == [*numbers, later]
             row = reader.get(CallerVaultRow, hidden)
             assert row is not None
@@ -79,6 +79,11 @@ def test_everything_moves_to_the_new_key_and_callers_are_known_throughout(
             assert only_new.open(hidden, row.sealed).phone == PHONE
         assert opens(office, only_new)
         assert list(rotate(database, vault))[-1] == 0
+        monkeypatch.setattr(services.intake.rotation, "PIECES_AT_ONCE", 1)
+        assert list(rotate(database, only_new))[-1] == 8, "with one key it ends too"
+        assert list(rotate(database, only_new))[-1] == 0
+        with database.reading() as reader:
+            assert sealed_by(reader) == {only_new.mark: 8}
 
 
 def test_what_no_key_opens_stops_the_run_and_stays(settings: Settings) -> None:
@@ -86,7 +91,7 @@ def test_what_no_key_opens_stops_the_run_and_stays(settings: Settings) -> None:
         (number,) = submitted(office, 1)
         database = office.running.runtime.database
         with pytest.raises(VaultError, match=number):
-            list(rotate(database, Vault(with_keys(settings, NEW))))
+            list(rotate(database, Vault(with_keys(settings, NEW, secrets.token_hex(32)))))
         assert opens(office, Vault(settings))
 
 
@@ -106,9 +111,10 @@ def test_the_commands_say_what_is_done_and_what_a_missing_key_means(
     old = old_key(office.settings)
     code, said = ran(NEW, command="status")
     assert (code, "打不开" in said, old in said) == (2, True, False)
+    assert ran(NEW, command="rotate")[0] == 2
     code, said = ran(NEW, old, command="rotate")
     assert code == 0
-    assert f"现用密钥 {Vault(with_keys(office.settings, NEW)).mark[1:].hex()}：" in said
+    assert f"现用密钥 {Vault(with_keys(office.settings, NEW, old)).mark[1:].hex()}：" in said
     assert "全部可以打开" in said
     with office.running.runtime.database.writing() as writer:
         writer.execute(text("TRUNCATE caller_vault"))

@@ -35,7 +35,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "GET /tickets/{number}/caller": frozenset({P, D, U}),
     "POST /glance": frozenset({P}),
     **{
-        f"{operation}": frozenset({P, M})
+        operation: frozenset({P, M})
         for operation in (
             *("POST /imports", "GET /imports", "GET /imports/{job}", "GET /imports/{job}/lines"),
             *("GET /imports/{job}/lines.{form}", "POST /imports/{job}/start"),
