@@ -35,8 +35,13 @@ _COUNTED: Final = "(?![元块米平㎡人户家年月天日次个多余几件点
 """Behind digits that are an amount or a time, not a room."""
 _BUILDING: Final = "(?:号楼|号院|号门|号|栋|幢|座|弄)"
 _ROOM: Final = rf"(?<![{_DIGIT}])[0-9０-９零〇一二三四五六七八九幺]{{3,4}}(?![{_DIGIT}]){_COUNTED}"
-_OVER: Final = frozenset({CaseState.REPLIED, CaseState.CALLBACK_PENDING, CaseState.CLOSED})
-"""States in which an emergency is over."""
+_NOT_LIVE: Final = frozenset(
+    {
+        *(CaseState.MANUAL_DISPATCH, CaseState.AWAITING_INFO, CaseState.REDIRECTED_OUT),
+        *(CaseState.REPLIED, CaseState.CALLBACK_PENDING, CaseState.CLOSED),
+    }
+)
+"""States in which nobody is on the way to an emergency: none is decided yet, or it is over."""
 _WRITTEN_BY_STAFF: Final = ("site", "evidence", "done_so_far", "action", "basis")
 
 _FORMAL: Final = str.maketrans("壹贰叁肆伍陆柒捌玖拾", "一二三四五六七八九十")
@@ -202,9 +207,9 @@ def whistle_for_unit(
 def is_protected(ticket: Ticket, priority: Priority, state: CaseState | None = None) -> bool:
     """Whether a unit may not learn who speaks; in a live emergency (P0) it has to.
 
-    An emergency whose case has been answered is none any more.
+    Nobody goes to one that is only guessed yet, and one that has been answered is over.
     """
-    return ticket.confidential and (priority is not Priority.P0 or state in _OVER)
+    return ticket.confidential and (priority is not Priority.P0 or state in _NOT_LIVE)
 
 
 def masked(words: str, rooms: Collection[str] = (), *, doors: bool = True) -> str:

@@ -13,6 +13,7 @@ from services.intake.phones import dialable
 from services.intake.tables import in_one_form
 from services.intake.tickets import RECEIVED, numbers_quoted
 from services.intake.vault import Sealed
+from shared.discretion import GRID_CENTRE
 from shared.envelope import CURRENT_TRACE, Event, event_id, new_id
 from shared.events import TICKET_RECEIVED, TICKETS, Heard, Location, Ticket, TicketReceived
 from shared.hearing import Said, listen
@@ -60,12 +61,23 @@ class Draft:
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """A draft that is being stored: its number, its caller's fingerprint and history."""
+    """A draft that is being stored: its number, caller's fingerprint, accused and history."""
 
     number: str
     item: Draft
     caller: bytes | None
+    accused: str | None
     history: History
+
+
+def accused_by(item: Draft, quoted: Mapping[str, str | None]) -> str | None:
+    """The unit that a draft complains about, where the tickets it may quote complain about these.
+
+    Who asks after a complaint about the grid centre complains about it again: the grid centre
+    could not look up what it is asked for, and must not learn that there is something.
+    """
+    again = any(quoted.get(number) == GRID_CENTRE for number in item.quoted)
+    return item.accused or (GRID_CENTRE if again else None)
 
 
 def draft(submission: Submission, subject: str, key: str | None, now: datetime) -> Draft:
@@ -142,7 +154,7 @@ def ticket_row(taken: Taken) -> Mapping[str, object]:
         "sought": in_one_form(item.title, item.text, item.address),
         "lat": asked.location.lat if asked.location else None,
         "lon": asked.location.lon if asked.location else None,
-        "accused_unit": item.accused,
+        "accused_unit": taken.accused,
         "occurred_at": asked.occurred_at,
         "external_id": item.external_id,
         "confidential": item.confidential,
@@ -172,7 +184,7 @@ def received_event(taken: Taken) -> Event:
         text=item.text,
         address=item.address,
         location=Location(lat=point.lat, lon=point.lon) if point else None,
-        accused_unit=item.accused,
+        accused_unit=taken.accused,
         occurred_at=asked.occurred_at and asked.occurred_at.astimezone(UTC),
         confidential=item.confidential,
         earlier=history.earlier,

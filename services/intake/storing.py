@@ -21,6 +21,7 @@ from services.intake.drafts import (
     Draft,
     Identity,
     Taken,
+    accused_by,
     received_event,
     ticket_row,
 )
@@ -172,16 +173,18 @@ class Store:
         fresh, last = await begun.fetchone() or ((), {})
         numbers = _numbers(self._prefix, [drafts[at] for at in fresh], last)
         known = tickets_of(await recent.fetchall(), phones) if recent else {}
-        existing = {number for (number,) in await there.fetchall()} if there else set()
-        told = histories(zip(numbers, (callers[at] for at in fresh), strict=True), known)
+        existing: dict[str, str | None] = dict(await there.fetchall()) if there else {}
+        accused = [accused_by(drafts[at], existing) for at in fresh]
+        told = histories(zip(numbers, (callers[at] for at in fresh), accused, strict=True), known)
         return [
             Taken(
                 number,
                 drafts[at],
                 callers[at],
+                unit,
                 replace(history, refers_to=tuple(n for n in drafts[at].quoted if n in existing)),
             )
-            for number, at, history in zip(numbers, fresh, told, strict=True)
+            for number, at, unit, history in zip(numbers, fresh, accused, told, strict=True)
         ]
 
     def _fingerprints(self, item: Draft) -> tuple[bytes, ...]:

@@ -13,6 +13,7 @@ from typing import Final
 from zoneinfo import ZoneInfo
 
 from services.intake.ends import End, Ending, load_ends
+from shared.discretion import NUMBERS
 from shared.events import (
     CaseState,
     Heard,
@@ -51,8 +52,6 @@ TO_BE_REACHED: Final = (*TO_BE_CALLED, CaseState.AWAITING_INFO, CaseState.MANUAL
 SHANGHAI: Final = ZoneInfo("Asia/Shanghai")
 NUMBER: Final = r"^[A-Z]{1,8}[0-9]{8}-[0-9]{6,12}(-[1-9])?$"
 """What a ticket's number looks like, see `ticket_number`; a part of a split one has a suffix."""
-QUOTED: Final = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]{1,8}[0-9]{8}-[0-9]{6,12}(?:-[1-9])?(?![0-9])")
-"""A ticket's number as somebody reads it out."""
 SOLVED: Final = "solved"
 MAX_TEXT: Final = 20_000
 """Characters of a ticket with all its amendments."""
@@ -121,7 +120,7 @@ def ticket_number(prefix: str, received_at: datetime, serial: int) -> str:
 
 def numbers_quoted(text: str) -> tuple[str, ...]:
     """The numbers of tickets that words quote, each once, in any case and width."""
-    return tuple(dict.fromkeys(n.upper() for n in QUOTED.findall(fold(text))))
+    return tuple(dict.fromkeys(n.upper() for n in NUMBERS.findall(fold(text))))
 
 
 def parent_of(number: str) -> str | None:

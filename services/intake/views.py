@@ -14,6 +14,7 @@ from services.intake.contract import (
 from services.intake.tables import TicketRow, TimelineRow
 from shared.bodies import Point
 from shared.database import Reader
+from shared.discretion import acts_for, tickets_named, unnaming
 from shared.events import TICKET_RECEIVED, Case, CaseState, Channel, Kind, Payload, Priority, Ticket
 from shared.protection import case_for_unit, for_unit, is_protected, masked, rooms_of
 from shared.roles import Role
@@ -56,7 +57,7 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
         classification = classification and classification.model_copy(update={"demands": ()})
         rooms = rooms_of(row.standing().ticket.address)
         timeline = [_masked(line, rooms) for line in timeline]
-    return TicketView(
+    shown = TicketView(
         **summary(row, reader_role).model_dump(),
         location=seen.location and Point(lat=seen.location.lat, lon=seen.location.lon),
         accused_unit=row.accused_unit,
@@ -76,6 +77,19 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
         case=case,
         timeline=timeline,
     )
+    return discreet(reader, shown, reader_role)
+
+
+def discreet(reader: Reader, shown: TicketView, reader_role: Role) -> TicketView:
+    """The ticket without what would tell somebody of complaints about the office they act for."""
+    office = acts_for(reader_role, None)
+    named = tickets_named(shown) if office is not None else ()
+    if not named:
+        return shown
+    query = select(TicketRow.number).where(
+        col(TicketRow.number).in_(named), TicketRow.accused_unit == office
+    )
+    return unnaming(shown, frozenset(reader.execute(query).scalars()))
 
 
 def _seen(row: TicketRow, reader_role: Role) -> Ticket:

@@ -1,7 +1,7 @@
 """The caller's history: the same caller's last tickets, known by the phone alone, as a hint."""
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -113,8 +113,9 @@ def test_a_number_that_is_nobodys_own_has_no_fingerprint(phone: str) -> None:
 
 
 def test_calls_of_one_batch_are_each_others_history_in_their_order() -> None:
-    old = EarlierTicket("N0", "wanxing")
-    calls = [("N1", ANNA), ("N2", BO), ("N3", None), ("N4", ANNA), ("N5", BO), ("N6", None)]
+    old = EarlierTicket("N0", "wanxing", None)
+    callers = (ANNA, BO, None, ANNA, BO, None)
+    calls = [(f"N{n}", caller, None) for n, caller in enumerate(callers, start=1)]
     assert list(histories(calls, {ANNA: (old,)})) == [
         History(("N0",), "wanxing"),
         History(),
@@ -130,7 +131,7 @@ def test_a_history_is_the_callers_own_last_tickets_newest_first(
     callers: Sequence[bytes | None],
 ) -> None:
     calls = list(enumerate(callers))
-    told = list(histories([(f"{n:03}", caller) for n, caller in calls], {}))
+    told = list(histories([(f"{n:03}", caller, None) for n, caller in calls], {}))
     for at, caller in calls:
         own = [f"{n:03}" for n, other in calls[:at] if other == caller and caller is not None]
         assert told[at].earlier == tuple(own[::-1][:KEPT])
@@ -213,6 +214,70 @@ def test_the_usual_street_is_that_of_the_newest_ticket_with_a_place(
     for street in streets:
         found_at(office, office.submit(caller={"phone": phone}), street)
     assert history(office, office.submit(caller={"phone": phone}))[1] == usual
+
+
+CENTRE = "grid-centre"
+TELLING = ("earlier", "usual_street", "refers_to", "parent", "children")
+
+
+def linked(office: Office, number: str, role: Role) -> Mapping[str, Any]:
+    ticket = office.get(f"/tickets/{number}", role).json()
+    return {name: ticket[name] for name in TELLING if ticket[name]}
+
+
+def test_a_complaint_about_the_centre_is_part_of_no_other_tickets_history(office: Office) -> None:
+    caller = {"phone": "13820000021"}
+    lamp = office.submit(caller=caller)
+    accusing = office.submit(caller=caller, accused_unit=CENTRE)
+    found_at(office, accusing, "wanxing")
+    later = office.submit(caller=caller)
+    again = office.submit(caller=caller, accused_unit=CENTRE)
+    together = taken_in(office, by("13820000021"), by("13820000021"))
+    for role in (Role.DISPATCHER, Role.OPERATOR):
+        assert linked(office, later, role) == {"earlier": [lamp]}
+        assert linked(office, together[1], role)["earlier"] == [together[0], later, lamp]
+    assert linked(office, again, Role.SUPERVISOR)["earlier"] == [later, accusing, lamp]
+
+
+def test_who_asks_after_a_complaint_about_the_centre_complains_about_it_again(
+    office: Office,
+) -> None:
+    accusing, lamp = office.submit(accused_unit=CENTRE), office.submit()
+    asking = office.submit(text=f"我那个{accusing}怎么样了")
+    plain = office.submit(text=f"我那个{lamp}怎么样了")
+    other = office.submit(text=f"投诉房管局，我那个{accusing}怎么样了", accused_unit="housing")
+    for number, accused in ((asking, CENTRE), (plain, None), (other, "housing")):
+        assert office.get(f"/tickets/{number}", Role.SUPERVISOR).json()["accused_unit"] == accused
+        assert published(office, number)[0].get("accused_unit") == accused
+    assert office.get(f"/tickets/{asking}", Role.DISPATCHER).status_code == 404
+    assert linked(office, plain, Role.DISPATCHER) == {"refers_to": [lamp]}
+    assert linked(office, other, Role.DISPATCHER) == {}
+
+
+def test_what_is_found_later_to_be_about_the_centre_leaves_what_a_dispatcher_reads(
+    office: Office,
+) -> None:
+    caller = {"phone": "13820000022"}
+    hidden, seen = office.submit(caller=caller), office.submit(caller=caller)
+    found_at(office, hidden, "wanxing")
+    number = office.submit(caller=caller, text=f"查{hidden}和{seen}")
+    two = f"同一来电人近期另有2件工单：{seen}、{hidden}"
+    said = case_event(number, 1, reasons=(two, "迎水里属王顶堤街道"), merged_into=hidden)
+    office.tell(message(said.model_copy(update={"note": f"并入{hidden}"}), number))
+    before = linked(office, number, Role.DISPATCHER)
+    assert before["earlier"] == [seen, hidden]
+    office.tell(message(case_event(hidden, 2, accused_unit=CENTRE), hidden))
+
+    assert office.get(f"/tickets/{hidden}", Role.DISPATCHER).status_code == 404
+    ticket = office.get(f"/tickets/{number}", Role.DISPATCHER).json()
+    words = ticket.pop("text")
+    assert hidden not in str(ticket)
+    assert hidden in words
+    assert linked(office, number, Role.DISPATCHER) == {"earlier": [seen], "refers_to": [seen]}
+    assert ticket["case"]["reasons"] == ["迎水里属王顶堤街道"]
+    assert ticket["case"]["merged_into"] is None
+    for role in (Role.OPERATOR, Role.SUPERVISOR):
+        assert linked(office, number, role) == before
 
 
 def test_a_confidential_callers_tickets_are_linked_neither_from_nor_to(office: Office) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from shared.events import Priority
+from shared.events import Heard, Priority
 from shared.roles import Role
 from tests.router.station import LAMP, STALLS, TRAPPED, Json, Station, closed, urged
 from tests.router.test_incidents import flooded, incident_of
@@ -98,6 +98,33 @@ def test_an_event_does_not_count_the_complaints_about_its_reader(empty_station: 
 
     assert counts(Role.SUPERVISOR) == (3, 3, 3)
     assert counts(Role.DISPATCHER) == (2, 2, 2)
+
+
+def test_nothing_that_a_dispatcher_reads_names_a_complaint_about_the_centre(
+    station: Station,
+) -> None:
+    hidden, seen = station.opened(LAMP), station.opened(LAMP)
+    history = {"earlier": (seen, hidden), "refers_to": (hidden,), "heard": (Heard.SETTLED,)}
+    number = station.opened(TRAPPED, **history)
+    asked = station.opened(LAMP, abstained=True, **history)
+    (whistle,) = station.get(f"/cases/{number}").json()["whistles"]
+    paths = [
+        *(f"/cases/{one}" for one in (number, asked)),
+        f"/whistles/{whistle['number']}",
+        "/whistles?limit=500",
+        "/units/lift-rescue/queue?limit=500",
+        "/units/lift-rescue/queue?limit=500&after=lift-rescue:0",
+    ]
+
+    def naming(role: Role) -> list[str]:
+        return [path for path in paths if hidden in station.get(path, role).text]
+
+    assert naming(Role.DISPATCHER)
+    assert station.give(hidden, "restrict", **ACCUSES).status_code == 200
+    assert naming(Role.DISPATCHER) == []
+    assert naming(Role.SUPERVISOR)
+    case = station.get(f"/cases/{number}").json()
+    assert case["ticket"]["earlier"] == [seen]
 
 
 @pytest.mark.parametrize("readable", [True, False])
@@ -233,6 +260,15 @@ def test_what_the_centre_writes_on_a_whistle_keeps_the_callers_room_and_name_fro
         assert "赵铁柱" not in shown["evidence"]
         assert "501" in shown["site"], "they have to find the spot"
     assert len(listed) == len(queued) == 1
+
+
+def test_a_guess_of_danger_does_not_show_the_street_who_called(station: Station) -> None:
+    told: Any = {"confidential": True, "priority": Priority.P0, "text": CALLER}
+    number = station.opened(STALLS, abstained=True, address="迎水里3号楼2门501", **told)
+    assert station.state(number) == "manual_dispatch"
+    seen = station.get(f"/cases/{number}", Role.UNIT, "wangdingdi").json()["ticket"]
+    assert seen["text"] == SEEN
+    assert "501" not in seen["address"]
 
 
 def test_a_closed_entry_shows_no_more_of_a_protected_caller_than_others(station: Station) -> None:

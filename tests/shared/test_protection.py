@@ -302,8 +302,16 @@ def test_the_callers_own_room_is_masked_wherever_it_stands(address: str, note: s
     assert not re.search("202|二零二", seen)
 
 
-@pytest.mark.parametrize("state", [CaseState.REPLIED, CaseState.CALLBACK_PENDING, CaseState.CLOSED])
-def test_an_emergency_that_is_over_protects_its_caller_again(state: CaseState) -> None:
+@pytest.mark.parametrize(
+    "state",
+    [
+        *(CaseState.MANUAL_DISPATCH, CaseState.AWAITING_INFO, CaseState.REDIRECTED_OUT),
+        *(CaseState.REPLIED, CaseState.CALLBACK_PENDING, CaseState.CLOSED),
+    ],
+)
+def test_an_emergency_to_which_nobody_goes_yet_or_any_more_protects_its_caller(
+    state: CaseState,
+) -> None:
     told = ticket(address="保山南里3号楼5门202")
     assert for_unit(told, Priority.P0, CaseState.IN_PROGRESS) is told
     assert DOOR in (for_unit(told, Priority.P0, state).address or "")

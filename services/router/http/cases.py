@@ -23,6 +23,7 @@ from services.router.http.centre import (
     Router,
     acting,
     as_own_unit,
+    discreet,
     shown_log,
 )
 from services.router.http.contract import (
@@ -311,6 +312,5 @@ def shown(reader: Reader, ticket: Ticket, record: CaseRecord, caller: Principal)
         whistles = [whistle_for_unit(whistle, ticket, *urgency) for whistle in whistles]
         ticket = for_unit(ticket, *urgency)
     commands = commands_for(record, caller.role, caller.unit, caller.subject)
-    return local_times(
-        CaseView(case=case, ticket=ticket, log=log, whistles=whistles, commands=commands)
-    )
+    view = CaseView(case=case, ticket=ticket, log=log, whistles=whistles, commands=commands)
+    return local_times(discreet(reader, view, caller))

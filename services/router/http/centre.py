@@ -8,6 +8,7 @@ from typing import Annotated, Final, TypeVar
 
 from fastapi import Depends, Request
 from prometheus_client import Counter
+from sqlmodel import col, select
 
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.refusals import InvalidField, MissingField, NotAllowed, Refused
@@ -15,10 +16,12 @@ from services.router.domain.routing import Rules
 from services.router.domain.webhooks import Network
 from services.router.http.contract import LogEntry
 from services.router.storage.queues import QueueWatch
+from services.router.storage.tables import CaseRow
 from services.router.work import Work, working
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
-from shared.database import Database
+from shared.database import Database, Reader
+from shared.discretion import Shown, acts_for, tickets_named, unnaming
 from shared.events import Ticket
 from shared.problems import Problem
 from shared.protection import note_for_unit
@@ -83,6 +86,21 @@ def refusal(refused: Refused) -> Problem:
     """A refused command as a problem document."""
     status = STATUS_OF_REFUSAL.get(type(refused), 409)
     return Problem(status, refused.sentence, slug=refused.slug)
+
+
+def discreet(reader: Reader, shown: Shown, caller: Principal) -> Shown:
+    """The view without what would tell somebody of complaints about the office they act for.
+
+    A unit is shown nothing of a caller's other tickets in the first place.
+    """
+    office = acts_for(caller.role, None)
+    named = tickets_named(shown) if office is not None else ()
+    if not named:
+        return shown
+    query = select(CaseRow.number).where(
+        col(CaseRow.number).in_(named), CaseRow.accused_unit == office
+    )
+    return unnaming(shown, frozenset(reader.execute(query).scalars()))
 
 
 def shown_log(

@@ -16,7 +16,7 @@ from services.router.domain.cases.views import case_view
 from services.router.domain.incidents.records import IncidentState, MemberState
 from services.router.grouping import MergeOrder, dismiss_incident, leave_event, merge_incident
 from services.router.http.cases import held_for, shown
-from services.router.http.centre import WATCHERS, Centre, Router, acting
+from services.router.http.centre import WATCHERS, Centre, Router, acting, discreet
 from services.router.http.contract import CaseView
 from services.router.http.incident_contract import (
     DismissBody,
@@ -209,4 +209,5 @@ def _view(reader: Reader, number: str, caller: Principal) -> IncidentView:
         for ticket, case in cases
         if may_know(caller.role, caller.unit, case.accused_unit)
     ]
-    return local_times(IncidentView(**summary.model_dump(), members=members))
+    view = IncidentView(**summary.model_dump(), members=members)
+    return local_times(discreet(reader, view, caller))

@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from services.router.domain.routing import valid_units
-from services.router.http.centre import Centre, Router
+from services.router.http.centre import Centre, Router, discreet
 from services.router.http.contract import QueuePage, UnitView
 from services.router.storage.queues import (
     BadCursor,
@@ -130,9 +130,9 @@ async def queue(
     barred = _barred(caller)
     page = await _read(centre, unit, after, limit, barred)
     if not page.items and wait > 0:
+        wait = max(min(wait, caller.expires_at - time.time()), 0)
         page = (await centre.watch.following(unit, page.last, wait, barred)).up_to(limit)
-    items = [still_protected(item) for item in page.items]
-    return local_times(QueuePage(unit=unit, items=items, cursor=page.cursor))
+    return await run_in_threadpool(_shown, centre, page, caller)
 
 
 @router.get("/units/{unit}/queue/cursor")
@@ -155,11 +155,21 @@ async def queue_stream(
     barred = _barred(caller)
     page = await _read(centre, unit, after, STREAM_LIMIT, barred)
     while (left := caller.expires_at - time.time()) > 0:
-        for item in page.items:
-            shown = local_times(still_protected(item)).model_dump_json()
-            yield ServerSentEvent(raw_data=shown, event="queue", id=f"{unit}:{item.seq}")
+        shown = await run_in_threadpool(_shown, centre, page, caller)
+        for item in shown.items:
+            said = item.model_dump_json()
+            yield ServerSentEvent(raw_data=said, event="queue", id=f"{unit}:{item.seq}")
         wait = min(left, STREAM_WAIT_SECONDS)
         page = await centre.watch.following(unit, page.last, wait, barred)
+
+
+def _shown(centre: Centre, page: Page, caller: Principal) -> QueuePage:
+    items = [still_protected(item) for item in page.items]
+    view = QueuePage(unit=page.unit, items=items, cursor=page.cursor)
+    if items and _barred(caller) is not None:
+        with centre.database.reading() as reader:
+            view = discreet(reader, view, caller)
+    return local_times(view)
 
 
 async def _read(

@@ -17,7 +17,7 @@ from services.router.domain.whistles.states import WHISTLE_COMMAND_NAMES, Whistl
 from services.router.domain.whistles.summons import blowing_street, centre_for
 from services.router.domain.whistles.views import whistle_view
 from services.router.http.cases import held_for
-from services.router.http.centre import Centre, Router, acting, as_own_unit, shown_log
+from services.router.http.centre import Centre, Router, acting, as_own_unit, discreet, shown_log
 from services.router.http.contract import Acting
 from services.router.http.whistle_contract import (
     BlowBody,
@@ -123,8 +123,8 @@ def whistles(
             on = read_cases(reader, {whistle.ticket_number for whistle in found})
             cases = {case.number: (ticket, case) for ticket, case in on}
             shown = [_for_unit(one, *cases[one.ticket_number]) for one in shown]
-    items = [local_times(one) for one in shown]
-    return WhistlePage(items=items, cursor=following)
+        page = discreet(reader, WhistlePage(items=shown, cursor=following), caller)
+    return local_times(page)
 
 
 def _for_unit(whistle: Whistle, ticket: Ticket, case: CaseRecord) -> Whistle:
@@ -262,4 +262,5 @@ def _view(
         shown = _for_unit(shown, ticket, case)
         ticket = for_unit(ticket, case.priority, case.state)
     commands = whistle_commands_for(whistle, caller.role, caller.unit, caller.subject)
-    return local_times(WhistleView(whistle=shown, ticket=ticket, log=log, commands=commands))
+    view = WhistleView(whistle=shown, ticket=ticket, log=log, commands=commands)
+    return local_times(discreet(reader, view, caller))
