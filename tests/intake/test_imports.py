@@ -8,17 +8,21 @@ import time
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from tempfile import TemporaryFile
 from typing import Any
 
+import psutil
 import pytest
 from openpyxl import Workbook, load_workbook
 from sqlalchemy import text
 
 from services.intake.group_commit import GroupCommit
+from services.intake.imports.apart import read_apart
 from services.intake.imports.columns import MappingError, columns_of, submission
 from services.intake.imports.running import AHEAD, BATCH, Importer
 from services.intake.imports.sheets import SheetError, read_sheet
 from services.intake.storing import Store
+from services.intake.tables import ImportRow
 from services.intake.vault import Vault
 from shared.roles import Role
 from shared.settings import Settings
@@ -171,6 +175,115 @@ def bomb() -> bytes:
     return sink.getvalue()
 
 
+def replaced(part: str, old: bytes, new: bytes) -> bytes:
+    """A sound workbook in which a part says something else."""
+    sink = io.BytesIO()
+    with (
+        zipfile.ZipFile(io.BytesIO(as_xlsx((("text",), ("灯坏了",))))) as sound,
+        zipfile.ZipFile(sink, "w", zipfile.ZIP_DEFLATED) as parts,
+    ):
+        for name in sound.namelist():
+            content = sound.read(name)
+            if name == part:
+                assert old in content
+                content = content.replace(old, new)
+            parts.writestr(name, content)
+    return sink.getvalue()
+
+
+SHEET = "xl/worksheets/sheet1.xml"
+STYLE = b'<xf numFmtId="0" fontId="0" fillId="0" borderId="0"/>'
+
+
+def styled() -> bytes:
+    """A workbook of a few kilobytes with very many cell styles."""
+    return replaced("xl/styles.xml", b"</cellXfs>", STYLE * 200_000 + b"</cellXfs>")
+
+
+def test_a_workbook_that_cannot_be_read_stops_no_other(idle: Office) -> None:
+    far = replaced(SHEET, b'<row r="2">', b'<row r="2147483647">')
+    hostile, sound = (upload(idle, content).json()["id"] for content in (far, many(3)))
+    at_work = importer(idle)
+    while at_work.step():
+        pass
+    failed = idle.get(f"/imports/{hostile}").json()
+    assert (failed["state"], "行号" in failed["reason"]) == ("failed", True)
+    assert idle.get(f"/imports/{sound}").json()["accepted"] == 3
+    at_work.close()
+
+
+def test_empty_rows_are_counted_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("services.intake.imports.sheets.LAST_ROW", 1000)
+    many_rows = replaced(SHEET, b"</sheetData>", b"<row/>" * 1001 + b"</sheetData>")
+    with pytest.raises(SheetError, match="行号"):
+        list(read_sheet(io.BytesIO(many_rows)).rows)
+
+
+@pytest.mark.parametrize(("limit", "most"), [("MEMORY_BYTES", 250 << 20), ("PROCESSOR_SECONDS", 1)])
+def test_a_table_that_takes_too_much_to_read_is_refused(
+    monkeypatch: pytest.MonkeyPatch, limit: str, most: int
+) -> None:
+    monkeypatch.setattr(f"services.intake.imports.apart.{limit}", most)
+    endless = replaced(SHEET, b"</row></sheetData>", b"<c/>" * 8_000_000 + b"</row></sheetData>")
+    with TemporaryFile() as file:
+        file.write(endless)
+        with pytest.raises(SheetError, match="太占内存"), read_apart(file) as sheet:
+            list(sheet.rows)
+
+
+def test_what_a_table_is_read_with_ends_with_it_and_knows_no_secret(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("HOTLINE_VAULT_KEY", "s3cret")
+    me = psutil.Process()
+    with TemporaryFile() as file:
+        file.write(many(50_000))
+        with read_apart(file) as sheet:
+            (child,) = me.children()
+            assert "s3cret" not in str(child.environ())
+            assert next(sheet.rows)[0] == 2
+        assert me.children() == []
+
+
+def test_an_import_that_is_counted_ends_when_it_is_cancelled(
+    idle: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("services.intake.imports.running.LOOK_SECONDS", 0.0)
+    job = upload(idle, many(20_000)).json()["id"]
+    at_work = importer(idle)
+    ordinary, looks = at_work._still, []
+
+    def cancelled_at_the_second_look(row: ImportRow) -> bool:
+        looks.append(row)
+        if len(looks) == 2:
+            idle.post(f"/imports/{job}/cancel", {})
+        return ordinary(row)
+
+    monkeypatch.setattr(at_work, "_still", cancelled_at_the_second_look)
+    assert not at_work.step()
+    assert len(looks) == 2
+    assert idle.get(f"/imports/{job}").json()["state"] == "cancelled"
+    assert not at_work.step()
+    at_work.close()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        '诉求内容,地址\n"楼道灯坏了,迎水里\n下水道堵了,宜宾里\n',
+        '诉求内容,地址\n"楼道灯坏了,迎水里\n下水道堵了,"宜宾里"\n',
+        '诉求内容,地址\n"他说"没人管"",迎水里\n',
+    ],
+)
+def test_a_quotation_mark_that_does_not_close_swallows_no_row(office: Office, content: str) -> None:
+    before = office.counts()["ticket"]
+    answer = upload(office, content.encode())
+    failed = ended(office, answer.json()["id"])
+    assert (failed["state"], failed["accepted"]) == ("failed", 0)
+    assert "第2行起引号不成对" in failed["reason"]
+    assert office.counts()["ticket"] == before
+
+
 @pytest.mark.parametrize(
     ("content", "said"),
     [
@@ -179,13 +292,14 @@ def bomb() -> bytes:
         (b"\xd0\xcf\x11\xe0" + bytes(100), "xls"),
         (b"PK\x03\x04" + bytes(100), "损坏"),
         (as_csv((("text", "text"), ("x", "y"))), "同名"),
-        ("bomb", "过大"),
+        (bomb, "过大"),
+        (styled, "过大"),
     ],
 )
 def test_what_is_no_table_is_refused_at_once(
-    office: Office, content: bytes | str, said: str
+    office: Office, content: bytes | Callable[[], bytes], said: str
 ) -> None:
-    answer = upload(office, content if isinstance(content, bytes) else bomb())
+    answer = upload(office, content if isinstance(content, bytes) else content())
     assert (answer.status_code, answer.json()["type"]) == (
         422,
         "urn:hotline:problem:unreadable-table",

@@ -14,6 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from services.intake.api import Desk, Intake
 from services.intake.imports import ledger
+from services.intake.imports.apart import Busy, read_apart
 from services.intake.imports.columns import MappingError, columns_of
 from services.intake.imports.contract import (
     ImportView,
@@ -23,7 +24,7 @@ from services.intake.imports.contract import (
     parsed_mapping,
 )
 from services.intake.imports.ledger import State
-from services.intake.imports.sheets import SheetError, read_sheet
+from services.intake.imports.sheets import SheetError
 from services.intake.tables import ImportLineRow, ImportRow
 from shared.auth import Principal
 from shared.database import Reader
@@ -67,8 +68,11 @@ def take_table(
     The same file under the same `Idempotency-Key` is one import.
     """
     try:
-        headings = read_sheet(file.file).headings
+        with read_apart(file.file) as sheet:
+            headings = sheet.headings
         columns = columns_of(headings, parsed_mapping(mapping))
+    except Busy:
+        raise Problem(503, "正在读取别的表格，请稍后再传", headers={"Retry-After": "5"}) from None
     except SheetError as error:
         raise Problem(422, str(error), slug="unreadable-table") from None
     except MappingError as error:

@@ -78,6 +78,16 @@ def lease(writer: Writer, worker: UUID, now: datetime) -> ImportRow | None:
     return writer.get(ImportRow, found) if found is not None else None
 
 
+def prolong(writer: Writer, job: ImportRow, now: datetime) -> bool:
+    """Keep an import for its worker for longer; False where it was cancelled or another has it."""
+    query = text(
+        "UPDATE import SET leased_until = :until"
+        " WHERE id = :id AND worker = :worker AND state = 'running' RETURNING id"
+    )
+    asked = {"until": now + LEASE, "id": job.id, "worker": job.worker}
+    return writer.execute(query, asked).scalar() is not None
+
+
 def give_back(writer: Writer, worker: UUID) -> None:
     """Leave what this worker has to others at once."""
     writer.execute(

@@ -7,6 +7,7 @@ not been classified.
 """
 
 import asyncio
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -21,9 +22,10 @@ from services.intake.contract import Accepted, Submission
 from services.intake.drafts import draft
 from services.intake.group_commit import GroupCommit
 from services.intake.imports import ledger
+from services.intake.imports.apart import Busy, read_apart
 from services.intake.imports.columns import Refusal, submission
 from services.intake.imports.ledger import Line
-from services.intake.imports.sheets import Row, Sheet, SheetError, read_sheet
+from services.intake.imports.sheets import Row, Sheet, SheetError
 from services.intake.tables import ImportRow
 from services.intake.vault import Vault, VaultError
 from shared.database import Database
@@ -34,13 +36,15 @@ BATCH: Final = 200
 WINDOW: Final = 1000
 AHEAD: Final = 400
 """An import waits while so many of its last WINDOW tickets have not been classified."""
+LOOK_SECONDS: Final = 2.0
+"""How often an import that is being counted is looked at: whether it was cancelled."""
 UNREADABLE: Final = "文件读不出来了，请重新上传"
 
 log = structlog.get_logger()
 
 
 class Lagging(Exception):
-    """The batch was not stored, or not wholly: it is to be tried again."""
+    """The batch was not taken, or not wholly: it is to be tried again while it is wanted."""
 
 
 class Importer:
@@ -78,7 +82,7 @@ class Importer:
                 ledger.fail(writer, job, reason, now)
             self._let_go()
             return True
-        except Lagging:
+        except (Lagging, Busy):
             self._let_go()
             return False
 
@@ -93,14 +97,22 @@ class Importer:
                 ledger.give_back(writer, self._worker)
 
     def _count(self, job: ImportRow) -> bool:
-        rows = 0
+        rows, looked = 0, time.monotonic()
         for _ in self._opened(job).rows:
             rows += 1
             if rows > MOST_ROWS:
                 raise SheetError(f"一次最多导入 {MOST_ROWS} 行，请分成几个文件")
+            if time.monotonic() - looked > LOOK_SECONDS:
+                looked = time.monotonic()
+                if not self._still(job):
+                    raise Lagging
         with self._database.writing() as writer:
             ledger.counted(writer, job.id, rows, datetime.now(UTC))
         return True
+
+    def _still(self, job: ImportRow) -> bool:
+        with self._database.writing() as writer:
+            return ledger.prolong(writer, job, datetime.now(UTC))
 
     def _take(self, job: ImportRow) -> bool:
         if self._is_far_ahead(job):
@@ -138,7 +150,7 @@ class Importer:
         self._let_go()
         with self._database.reading() as reader:
             file = self._files.enter_context(ledger.kept_file(reader, self._vault, job.id))
-        return read_sheet(file)
+        return self._files.enter_context(read_apart(file))
 
     def _stored(
         self, job: ImportRow, parsed: Sequence[tuple[int, Submission | list[Refusal]]]

@@ -1,7 +1,7 @@
 """Tables as spreadsheets save them, row by row: CSV in UTF-8, UTF-16 or GB18030, and XLSX.
 
-Nothing here holds a whole table: a CSV is decoded as it is read, a workbook is streamed, and
-what it would unpack to is bounded before it is opened.
+A CSV is decoded as it is read and a workbook streamed, but what a hostile file makes the library
+hold or count has no bound here: whoever reads a stranger's file does so in `apart`.
 """
 
 import codecs
@@ -13,19 +13,22 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import IO, Final
 
-from openpyxl import load_workbook
-
 ENCODINGS: Final = ("utf-8-sig", "gb18030")
 CHUNK: Final = 1 << 16
 MOST_COLUMNS: Final = 200
 LONGEST_HEADING: Final = 100
 LONGEST_CELL: Final = 131_072
 """Characters; a cell that is longer is a quotation mark that was never closed."""
+LAST_ROW: Final = 1_048_576
+"""As many rows as a spreadsheet has; the empty ones below the last are made up by nobody else."""
 UNPACKED_BYTES: Final = 400_000_000
 """What the parts of a workbook may come to: 100,000 long tickets are a quarter of it."""
 SHARED_BYTES: Final = 150_000_000
-"""What a workbook's shared words may come to, which alone are held in memory."""
+"""What a workbook's shared words may come to, which are held in memory."""
+HELD_BYTES: Final = 10_000_000
+"""What each other part may come to, which is held too: 64,000 styles, the most there may be."""
 SHARED: Final = "xl/sharedStrings.xml"
+STREAMED: Final = (SHARED, "xl/worksheets/", "xl/media/")
 WORKBOOK: Final = b"PK\x03\x04"
 OLD_WORKBOOK: Final = b"\xd0\xcf\x11\xe0"
 
@@ -72,14 +75,14 @@ def _text(file: IO[bytes]) -> Iterator[Row]:
     try:
         separator = _separator(lines.readline(LONGEST_CELL))
         lines.seek(0)
-        reader = csv.reader(lines, delimiter=separator)
+        reader = csv.reader(lines, delimiter=separator, strict=True)
         number = 0
         while True:
             number += 1
             try:
                 cells = next(reader, None)
             except csv.Error:
-                raise SheetError(f"第{number}行附近引号不成对，或有一格过长") from None
+                raise SheetError(f"第{number}行起引号不成对，或有一格过长") from None
             if cells is None:
                 return
             if any(cell.strip() for cell in cells):
@@ -112,14 +115,18 @@ def _separator(headings: str) -> str:
 
 
 def _workbook(file: IO[bytes]) -> Iterator[Row]:
+    from openpyxl import load_workbook  # takes longer to load than most tables to read
+
     try:
         with zipfile.ZipFile(file) as parts:
             sizes = {part.filename: part.file_size for part in parts.infolist()}
-        if sum(sizes.values()) > UNPACKED_BYTES or sizes.get(SHARED, 0) > SHARED_BYTES:
+        held = max(size for name, size in sizes.items() if not name.startswith(STREAMED))
+        shared = sizes.get(SHARED, 0)
+        if sum(sizes.values()) > UNPACKED_BYTES or shared > SHARED_BYTES or held > HELD_BYTES:
             raise SheetError("工作簿过大，请分成几个文件")
         file.seek(0)
         book = load_workbook(file, read_only=True, data_only=True)
-    except SheetError:
+    except (SheetError, MemoryError):
         raise
     except Exception as error:  # a damaged workbook fails in any of a dozen ways
         raise SheetError("工作簿损坏，打不开；请另存一遍再试") from error
@@ -129,10 +136,12 @@ def _workbook(file: IO[bytes]) -> Iterator[Row]:
         sheet = book.worksheets[0]
         sheet.reset_dimensions()  # what other programs write there cuts rows off
         for number, values in enumerate(sheet.iter_rows(values_only=True), start=1):
+            if number > LAST_ROW:
+                raise SheetError(f"工作簿的行号超过 {LAST_ROW}，请把空行删去再试")
             cells = [_cell(value) for value in values[:MOST_COLUMNS]]
             if any(cell.strip() for cell in cells):
                 yield number, cells
-    except SheetError:
+    except (SheetError, MemoryError):
         raise
     except Exception as error:
         raise SheetError("工作簿里有读不出的内容；请另存一遍再试") from error
