@@ -133,8 +133,12 @@ async def _routed(intake: Desk, number: str, seconds: float) -> Case | None:
 async def take_in(
     intake: Desk, submission: Submission, caller: Principal, key: str | None
 ) -> Response:
-    """The receipt of a ticket, once it is durable. Raises Problem."""
-    receipt = await intake.commit.submit(draft(submission, caller.subject, key, datetime.now(UTC)))
+    """The receipt of a ticket, once it is durable. Raises Problem.
+
+    A key is its sender's, and an operator may be called like a program.
+    """
+    own = f"{caller.role}\n{key}" if key and caller.role is not Role.SYSTEM else key
+    receipt = await intake.commit.submit(draft(submission, caller.subject, own, datetime.now(UTC)))
     receipt = receipt.model_copy(update={"doubts": doubts(submission)})
     return Response(receipt.model_dump_json(), 201, media_type="application/json")
 

@@ -18,6 +18,7 @@ from services.intake.drafts import draft
 from services.intake.group_commit import GroupCommit
 from services.intake.storing import Store
 from services.intake.vault import Vault
+from shared.auth import issue_token
 from shared.problems import Problem
 from shared.roles import Role
 from tests.intake.office import NOW, WORDS, Office
@@ -74,6 +75,18 @@ def test_a_key_sent_fifty_times_at_once_makes_one_ticket_and_fifty_equal_answers
     assert office.counts()["ticket"] == before + 1
     again = office.post("/tickets", {"text": WORDS}, key="storm")
     assert (again.status_code, again.text) == (201, answers[0].text)
+
+
+def test_a_program_and_an_operator_of_one_name_have_keys_of_their_own(office: Office) -> None:
+    def sent(role: Role, words: str) -> Any:
+        token = issue_token(office.settings, role, name="li")
+        headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "mine"}
+        return office.client.post("/api/tickets", json={"text": words}, headers=headers)
+
+    operator, again = (sent(Role.OPERATOR, WORDS).json() for _ in "ab")
+    program = sent(Role.SYSTEM, "另一件事")
+    assert program.status_code == 201
+    assert operator["number"] == again["number"] != program.json()["number"]
 
 
 def test_a_key_sent_from_two_processes_at_once_makes_one_ticket(office: Office) -> None:
