@@ -24,9 +24,7 @@ from shared.roles import Role
 IDLE: Final = timedelta(minutes=30)
 SHIFT: Final = timedelta(hours=12)
 SHORTEST: Final = 8
-TRIES: Final = 5
-"""Wrong passwords in a row after which an account rests."""
-REST: Final = timedelta(minutes=5)
+LONGEST_NAME: Final = 40
 SEEN_EVERY: Final = timedelta(minutes=1)
 """How often a session's use is written down."""
 
@@ -37,14 +35,6 @@ _NOBODY: Final = HASHER.hash(secrets.token_hex(8))
 
 class AccountError(ValueError):
     """An account that cannot be made or changed so; the sentence is Chinese."""
-
-
-class Resting(Exception):
-    """Too many wrong passwords; `seconds` until the next try."""
-
-    def __init__(self, seconds: int) -> None:
-        super().__init__(seconds)
-        self.seconds = seconds
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,8 +60,8 @@ def add_account(
     must_change: bool = True,
 ) -> None:
     """A new account, with a first password that has to be changed. Raises AccountError."""
-    if not name.strip() or len(name) > 40 or not name.isprintable():
-        raise AccountError("账号须为1到40个可见字符")
+    if not name.strip() or len(name) > LONGEST_NAME or not name.isprintable():
+        raise AccountError(f"账号须为1到{LONGEST_NAME}个可见字符")
     if (role is Role.UNIT) != (unit is not None) or (unit and not UNIT_SLUG.fullmatch(unit)):
         raise AccountError("单位账号须写明单位，其他账号不写")
     if role is Role.SYSTEM:
@@ -98,25 +88,11 @@ def _check(password: str) -> None:
 def sign_in(
     writer: Writer, name: str, password: str, now: datetime
 ) -> tuple[AccountRow, str] | None:
-    """The account and a new session's cookie; None for a wrong name or password.
-
-    Raises Resting for an account that was tried too often.
-    """
-    query = select(AccountRow).where(AccountRow.name == name).with_for_update()
-    account = writer.execute(query).scalar_one_or_none()
-    if account is None:
-        _matches(_NOBODY, password)
+    """The account and a new session's cookie; None for a wrong name or password."""
+    account = writer.get(AccountRow, name)
+    matches = _matches(account.password_hash if account else _NOBODY, password)
+    if account is None or account.disabled or not matches:
         return None
-    if account.locked_until is not None and account.locked_until > now:
-        raise Resting(int((account.locked_until - now).total_seconds()) + 1)
-    if not _matches(account.password_hash, password) or account.disabled:
-        account.failures += 1
-        if account.failures >= TRIES:
-            account.failures, account.locked_until = 0, now + REST
-        writer.add(account)
-        return None
-    account.failures, account.locked_until = 0, None
-    writer.add(account)
     return account, _open(writer, account, now)
 
 
@@ -191,7 +167,6 @@ def reset_password(writer: Writer, name: str, password: str) -> None:
         raise AccountError(f"没有账号“{name}”")
     _check(password)
     account.password_hash, account.must_change = HASHER.hash(password), True
-    account.failures, account.locked_until = 0, None
     writer.add(account)
     writer.execute(text("DELETE FROM session WHERE account = :name"), {"name": name})
 

@@ -37,7 +37,10 @@ from shared.postgres import database_url
 from shared.settings import Settings
 from shared.web import Observed
 
-FAILURES_A_MINUTE: Final = 20
+FROM_AN_ADDRESS: Final = (20, 60.0)
+"""Sign-ins that may fail, and in how many seconds: proposal, no rule says so."""
+OF_A_NAME: Final = (5, 300.0)
+"""The same of one name from one address."""
 
 
 def create_desk(settings: Settings) -> FastAPI:
@@ -47,7 +50,8 @@ def create_desk(settings: Settings) -> FastAPI:
     desk = Desk(
         database,
         services,
-        Limiter(FAILURES_A_MINUTE),
+        Limiter(*FROM_AN_ADDRESS),
+        Limiter(*OF_A_NAME),
         settings.secure_cookies,
         environment(settings.grafana_url),
     )

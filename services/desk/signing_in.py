@@ -6,8 +6,8 @@ from typing import Annotated
 from fastapi import APIRouter, Depends, Request, Response
 
 from services.desk.accounts import (
+    LONGEST_NAME,
     AccountError,
-    Resting,
     change_password,
     sign_in,
     sign_out,
@@ -45,17 +45,17 @@ def login(request: Request, given: Credentials, desk: Pages) -> Response:
         return page(desk, None, "login.html", status, **shown)
 
     address = request.client.host if request.client else ""
-    if desk.limiter.too_often(address):
-        return again(429, "操作太快，请等 60 秒。")
+    who = (address, name[:LONGEST_NAME])
+    if seconds := max(desk.addresses.rest(address), desk.names.rest(*who)):
+        return again(429, f"密码错得太多，请等 {seconds} 秒。")
     password = next(iter(given.get("password", [])), "")
-    try:
-        with desk.database.writing() as writer:
-            opened = sign_in(writer, name, password, datetime.now(UTC))
-    except Resting as resting:
-        return again(429, f"密码错得太多，请等 {resting.seconds} 秒。")
+    with desk.database.writing() as writer:
+        opened = sign_in(writer, name, password, datetime.now(UTC))
     if opened is None:
-        desk.limiter.failed(address)
+        desk.addresses.failed(address)
+        desk.names.failed(*who)
         return again(401, "账号或密码不对。")
+    desk.names.succeeded(*who)
     account, cookie = opened
     answer = see("/password" if account.must_change else following)
     answer.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=desk.secure)

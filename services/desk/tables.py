@@ -8,7 +8,7 @@ from shared.database import instant
 
 
 class AccountRow(SQLModel, table=True):
-    """Somebody who may sign in; `failures` counts wrong passwords since the last right one."""
+    """Somebody who may sign in; the columns failures and locked_until are no longer read."""
 
     __tablename__ = "account"
 
@@ -18,8 +18,6 @@ class AccountRow(SQLModel, table=True):
     password_hash: str
     must_change: bool
     disabled: bool = False
-    failures: int = 0
-    locked_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
     created_at: datetime = Field(sa_column=instant())
 
 

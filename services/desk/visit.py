@@ -61,37 +61,51 @@ class Denied(Exception):
 
 @dataclass
 class Limiter:
-    """How often sign-ins from one address may fail: so many times a minute, in this process.
+    """How often sign-ins may fail, in this process: `most` times in `seconds`.
 
-    Right ones do not count: a whole office signs in at once from one address.
+    They are counted by address, and by address and name: whoever tries the passwords of a name
+    keeps nobody else from using it, and learns nothing of whether there is such a name. Right
+    ones do not count: a whole office signs in at once from one address.
     """
 
-    a_minute: int
-    _failed: OrderedDict[str, list[float]] = field(default_factory=OrderedDict)
+    most: int
+    seconds: float
+    _failed: OrderedDict[tuple[str, ...], list[float]] = field(default_factory=OrderedDict)
 
-    def failed(self, address: str) -> None:
+    def failed(self, *who: str) -> None:
         """Count a failure."""
-        self._failed[address] = [*self._recent(address), time.monotonic()]
-        self._failed.move_to_end(address)
+        self._failed[who] = [*self._recent(who), time.monotonic()]
+        self._failed.move_to_end(who)
         while len(self._failed) > 10_000:
             self._failed.popitem(last=False)
 
-    def too_often(self, address: str) -> bool:
-        """Whether so many have failed that the next one is not tried."""
-        return len(self._recent(address)) >= self.a_minute
+    def succeeded(self, *who: str) -> None:
+        """Forget the failures."""
+        self._failed.pop(who, None)
 
-    def _recent(self, address: str) -> list[float]:
+    def rest(self, *who: str) -> int:
+        """The seconds until the next one is tried; 0 where that may be at once."""
+        recent = self._recent(who)
+        if len(recent) < self.most:
+            return 0
+        return int(recent[-self.most] + self.seconds - time.monotonic()) + 1
+
+    def _recent(self, who: tuple[str, ...]) -> list[float]:
         now = time.monotonic()
-        return [at for at in self._failed.get(address, []) if now - at < 60]
+        return [at for at in self._failed.get(who, []) if now - at < self.seconds]
 
 
 @dataclass(frozen=True)
 class Desk:
-    """The parts that the pages work with; `secure` says whether cookies need HTTPS."""
+    """The parts that the pages work with; `secure` says whether cookies need HTTPS.
+
+    `addresses` and `names` count the sign-ins that failed, see Limiter.
+    """
 
     database: Database
     services: Services
-    limiter: Limiter
+    addresses: Limiter
+    names: Limiter
     secure: bool
     templates: Environment
 

@@ -8,11 +8,8 @@ import pytest
 from services.desk import words
 from services.desk.accounts import (
     IDLE,
-    REST,
     SHIFT,
-    TRIES,
     AccountError,
-    Resting,
     add_account,
     change_password,
     disable,
@@ -78,16 +75,6 @@ def test_a_first_password_is_changed_before_anything_else(database: Database) ->
         assert visitor_of(writer, other, NOW, active=True) is None, "other sessions end"
     assert entered(database) is None
     assert entered(database, NEXT) is not None
-
-
-def test_too_many_wrong_passwords_rest_the_account_even_for_the_right_one(
-    database: Database,
-) -> None:
-    for _ in range(TRIES):
-        assert entered(database, "wrong") is None
-    with pytest.raises(Resting):
-        entered(database)
-    assert entered(database, now=NOW + REST + timedelta(seconds=1)) is not None
 
 
 def test_a_session_ends_when_it_is_idle_and_after_a_shift(database: Database) -> None:

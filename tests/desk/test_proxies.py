@@ -8,7 +8,7 @@ import pytest
 
 from deploy.ports import free_ports
 from deploy.stack import Process
-from services.desk.app import FAILURES_A_MINUTE
+from services.desk.app import FROM_AN_ADDRESS, OF_A_NAME
 from tests.desk.conftest import PASSWORD, Office
 
 
@@ -42,11 +42,27 @@ def tried(address: str, forwarded: str) -> int:
 
 
 def test_one_visitor_does_not_shut_the_others_out(behind_proxy: str) -> None:
-    for _ in range(FAILURES_A_MINUTE):
+    for _ in range(FROM_AN_ADDRESS[0]):
         assert tried(behind_proxy, "203.0.113.7") == 401
     assert tried(behind_proxy, "203.0.113.7") == 429
     assert tried(behind_proxy, "203.0.113.8") == 401
     assert tried(behind_proxy, "203.0.113.9, 203.0.113.7, 10.9.3.1") == 429, "as our proxies say"
+
+
+@pytest.mark.parametrize("name", ["李芳", "没有此人"])
+def test_who_tries_the_passwords_of_a_name_rests_and_locks_nobody_out(
+    behind_proxy: str, name: str
+) -> None:
+    def tried_as(password: str, forwarded: str) -> int:
+        given = {"name": name, "password": password}
+        headers = {"X-Forwarded-For": forwarded}
+        return httpx2.post(f"{behind_proxy}/login", data=given, headers=headers).status_code
+
+    most, _ = OF_A_NAME
+    answers = [tried_as(f"wrong {n}", "203.0.113.20") for n in range(most + 1)]
+    assert answers == [401] * most + [429]
+    assert tried_as(PASSWORD, "203.0.113.20") == 429
+    assert tried_as(PASSWORD, "203.0.113.21") == (303 if name == "李芳" else 401)
 
 
 def test_supervisors_find_their_figures(behind_proxy: str) -> None:
@@ -58,6 +74,6 @@ def test_supervisors_find_their_figures(behind_proxy: str) -> None:
 
 
 def test_who_is_no_trusted_proxy_says_nothing_about_visitors(office: Office) -> None:
-    for last in range(FAILURES_A_MINUTE):
+    for last in range(FROM_AN_ADDRESS[0]):
         assert tried(office.address, f"203.0.113.{last}") == 401
     assert tried(office.address, "203.0.113.99") == 429
