@@ -22,6 +22,7 @@ HEAD_SECONDS: Final = 10.0
 BODY_SECONDS: Final = 60.0
 """From the end of the head to the end of the body: 64 MB at 9 Mbit/s."""
 MOST_CONNECTIONS: Final = 2000
+FULL: Final = "连接过多，请稍后再试"
 MOST_AT_ONCE: Final = 32
 """Requests of one subject in hand at once: fewer than the 40 threads that answer them, so that
 no program keeps the operators waiting, whatever it does."""
@@ -39,6 +40,8 @@ class Door(HttpToolsProtocol):
     """One connection, with bounds on its requests."""
 
     _timer: asyncio.TimerHandle | None = None
+    _awaited_at = 0.0
+    """Since when the head of a request is waited for, in the loop's time."""
     _fed = 0
     """Bytes received since the part in which the head began, while it is not complete."""
     _parsed = 0
@@ -48,8 +51,8 @@ class Door(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
-        if len(self.connections) > MOST_CONNECTIONS:
-            self._refuse(503, "连接过多，请稍后再试", {"Retry-After": "2"})
+        if len(self.connections) > MOST_CONNECTIONS and not self._made_room():
+            self._refuse(503, FULL, {"Retry-After": "2"})
         else:
             self._await_head()
 
@@ -90,7 +93,7 @@ class Door(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         self._stop_waiting()
-        self._in_head, self._fed = True, 0
+        self._in_head, self._fed, self._awaited_at = True, 0, self.loop.time()
         super().on_message_complete()
 
     def _count(self, said: int) -> None:
@@ -100,7 +103,20 @@ class Door(HttpToolsProtocol):
             raise ValueError("the head is too long")
 
     def _await_head(self) -> None:
+        self._awaited_at = self.loop.time()
         self._wait(HEAD_SECONDS, "请求没有在时限内发完")
+
+    def _made_room(self) -> bool:
+        """Whether another connection, which has asked for nothing the longest, was given up.
+
+        Whoever holds connections open without a request keeps nobody out.
+        """
+        others = (one for one in self.connections if isinstance(one, Door) and one is not self)
+        idle = (one for one in others if one._asks_nothing())
+        longest = min(idle, key=lambda one: one._awaited_at, default=None)
+        if longest is not None:
+            longest._refuse(503, FULL, {"Retry-After": "2"})
+        return longest is not None
 
     def _wait(self, seconds: float, complaint: str) -> None:
         self._stop_waiting()
@@ -117,6 +133,9 @@ class Door(HttpToolsProtocol):
             self._refuse(431, "请求头或网址过长")
         else:
             self._refuse(400, "请求无法解析")
+
+    def _asks_nothing(self) -> bool:
+        return self._in_head and self._idle() and not self.transport.is_closing()
 
     def _idle(self) -> bool:
         """Whether no answer is owed."""

@@ -31,6 +31,7 @@ from services.router.domain.webhooks import (
     LONGEST_REST,
     LONGEST_WISH,
     RETRIES,
+    literal,
     may_reach,
     networks_of,
     next_try,
@@ -330,6 +331,8 @@ def _accept(server: socket.socket) -> None:
         ("::1", False),
         ("::", False),
         ("fe80::1%eth0", False),
+        ("fec0::1", False),
+        ("192.88.99.1", False),
         ("fd00::1", False),
         ("ff02::1", False),
         ("::ffff:127.0.0.1", False),
@@ -374,6 +377,26 @@ def test_a_name_is_looked_at_when_it_is_used(station: Station, receiver: Receive
     strict.close()
     assert receiver.got == []
     assert deliveries(station, webhook)[0]["error"] == "地址在内网，没有列入允许的网段"
+
+
+@pytest.mark.parametrize(
+    ("host", "address"),
+    [
+        ("2130706433", "127.0.0.1"),
+        ("0x7f000001", "127.0.0.1"),
+        ("0177.0.0.1", "127.0.0.1"),
+        ("127.1", "127.0.0.1"),
+        ("LOCALHOST.", "127.0.0.1"),
+        ("hotline.localhost", "127.0.0.1"),
+        ("fe80::1%eth0", "fe80::1"),
+        ("8.8.8.8", "8.8.8.8"),
+        ("localhost.example.cn", None),
+        ("99999999999", None),
+        ("12306.cn", None),
+    ],
+)
+def test_a_host_is_an_address_in_whatever_way_it_is_written(host: str, address: str | None) -> None:
+    assert literal(host) == address
 
 
 def certificate(folder: Path, name: str) -> tuple[ssl.SSLContext, ssl.SSLContext]:

@@ -134,13 +134,27 @@ def test_a_slow_answer_is_not_a_slow_client(port: int) -> None:
         assert asked.result().json() == "done"
 
 
-def test_more_connections_than_may_be_are_told_to_come_again(port: int) -> None:
-    open_ones = [socket.create_connection(("127.0.0.1", port)) for _ in range(20)]
-    try:
+def test_who_holds_connections_without_a_request_keeps_nobody_out(port: int) -> None:
+    with contextlib.ExitStack() as stack:
+        held = [
+            stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=5))
+            for _ in range(20)
+        ]
+        held[1].sendall(b"POST /echo HTTP/1.1\r\nHost: here\r\nContent-Length: 0\r\n\r\n")
+        assert held[1].recv(65536).endswith(b"0")
+        held[2].sendall(b"POST /ec")
+        for _ in range(3):
+            assert httpx2.post(f"http://127.0.0.1:{port}/echo", content=b"abc").json() == 3
+        assert is_problem(held[0].recv(65536), 503), "the one that asked for nothing the longest"
+
+
+def test_more_requests_than_there_may_be_connections_are_told_to_come_again(port: int) -> None:
+    with contextlib.ExitStack() as stack:
+        for _ in range(20):
+            one = stack.enter_context(socket.create_connection(("127.0.0.1", port)))
+            one.sendall(HEAD + b"Content-Length: 9\r\n\r\n1234")
+        time.sleep(0.2)
         assert is_problem(said(port), 503)
-    finally:
-        for one in open_ones:
-            one.close()
     time.sleep(0.2)
     assert httpx2.post(f"http://127.0.0.1:{port}/echo", content=b"abc").json() == 3
 

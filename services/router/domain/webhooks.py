@@ -6,6 +6,7 @@ Signatures follow the Standard Webhooks specification, for which receivers find 
 import base64
 import hashlib
 import hmac
+import socket
 from collections.abc import Sequence
 from datetime import timedelta
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -22,6 +23,8 @@ RETRIES: Final = tuple(
 LONGEST_REST: Final = timedelta(minutes=10)
 LONGEST_WISH: Final = timedelta(hours=1)
 """How long a receiver may ask to be left alone."""
+BARRED: Final[Sequence[Network]] = (IPv4Network("192.88.99.0/24"), IPv6Network("fec0::/10"))
+"""Networks given up long ago, which some machines still send inside."""
 EMBEDDING: Final[Sequence[tuple[IPv6Network, int]]] = (
     (IPv6Network("64:ff9b::/96"), 0),
     (IPv6Network("2002::/16"), 80),
@@ -35,10 +38,28 @@ def networks_of(named: str) -> Sequence[Network]:
     return [ip_network(name.strip()) for name in named.split(",") if name.strip()]
 
 
+def literal(host: str) -> str | None:
+    """The address that a host is in whatever way it is written; None for a name.
+
+    Resolvers take 2130706433, 0x7f000001 and 127.1 for 127.0.0.1, and never ask for localhost.
+    """
+    if host.lower().rstrip(".").rpartition(".")[2] == "localhost":
+        return "127.0.0.1"
+    try:
+        return str(ip_address(host.partition("%")[0]))
+    except ValueError:
+        pass
+    try:
+        return str(IPv4Address(socket.inet_aton(host)))
+    except (OSError, ValueError):
+        return None
+
+
 def may_reach(address: str, allowed: Sequence[Network]) -> bool:
     """Whether a delivery may go to an address: a public one, or one in an allowed network."""
     found = _plain(address)
-    public = found.is_global and not found.is_multicast and not found.is_reserved
+    barred = any(found in network for network in BARRED if network.version == found.version)
+    public = found.is_global and not (found.is_multicast or found.is_reserved or barred)
     return public or is_allowed(address, allowed)
 
 

@@ -12,7 +12,7 @@ from pydantic_core import PydanticCustomError
 from sqlalchemy import func
 from sqlmodel import col, select
 
-from services.router.domain.webhooks import is_allowed, may_reach, shown
+from services.router.domain.webhooks import is_allowed, literal, may_reach, shown
 from services.router.http.centre import Centre, Router
 from services.router.http.queues import OwnQueue
 from services.router.storage import deliveries
@@ -231,12 +231,13 @@ def webhook_deliveries(
 def _may_be_reached(centre: Centre, url: str) -> None:
     """Refuse at once what is refused at every try. Raises Problem."""
     parsed = httpx2.URL(url)
-    try:
-        reachable = may_reach(parsed.host, centre.reachable)
-        allowed = is_allowed(parsed.host, centre.reachable)
-    except ValueError:  # a name: what it stands for is looked at when it is used
-        if parsed.scheme == "https" or centre.reachable:
-            return
+    address = literal(parsed.host)
+    if address is not None:
+        reachable = may_reach(address, centre.reachable)
+        allowed = is_allowed(address, centre.reachable)
+    elif parsed.scheme == "https" or centre.reachable:
+        return  # a name: what it stands for is looked at when it is used
+    else:
         reachable, allowed = True, False
     if not reachable:
         detail = "这个地址在内网，没有列入允许推送的网段；请联系系统管理员"
