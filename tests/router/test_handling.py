@@ -7,9 +7,11 @@ from contextlib import contextmanager
 import pytest
 from sqlalchemy import event
 
+from services.router.domain.cases.rules import CASE_MACHINE
+from services.router.domain.cases.states import LIVE, Command
 from services.router.handling import caller_handler, classified_handler
 from shared.database import Database
-from shared.events import Priority
+from shared.events import CaseState, Priority
 from tests.router.station import (
     ELSEWHERE,
     HERE,
@@ -20,6 +22,7 @@ from tests.router.station import (
     Station,
     classified,
     closed,
+    heard,
     messages,
     new_number,
     reopened,
@@ -266,6 +269,35 @@ def test_the_callers_word_opens_a_second_handling_by_the_same_unit(station: Stat
     assert len(station.rows(rounds, n=number)) == 3
 
 
+@pytest.mark.parametrize("state", LIVE)
+@pytest.mark.parametrize(
+    "command", [Command.CALLED_BACK_SOLVED, Command.CALLED_BACK_UNSOLVED, Command.END]
+)
+def test_the_callers_last_word_fits_a_case_in_whatever_state_it_is_meanwhile(
+    state: CaseState, command: Command
+) -> None:
+    assert (state, command) in CASE_MACHINE.cells
+
+
+def test_danger_that_crosses_the_callers_answer_goes_on(station: Station) -> None:
+    for answer in (reopened, closed):
+        number = station.answered()
+        station.hear(heard(number, "gas"))
+        station.hear(answer(number))
+        assert station.state(number) == "dispatched"
+        assert station.facts(number)[-1] == "reopened"
+        assert station.rows("SELECT 1 FROM dead_letter WHERE key = :n", n=number) == []
+
+
+def test_the_callers_answer_holds_for_a_case_that_is_taken_up_again(station: Station) -> None:
+    solved, unsolved = station.opened(), station.opened()
+    station.hear(closed(solved), reopened(unsolved))
+    assert station.state(solved) == "closed"
+    assert not any(is_open for _, is_open in station.queues(solved).values())
+    assert (station.state(unsolved), station.facts(unsolved)[-1]) == ("dispatched", "reopened")
+    assert station.queues(unsolved)["urban-management"] == ("lead", True)
+
+
 def test_a_word_that_ends_a_ticket_waits_for_its_case(station: Station) -> None:
     number = new_number()
     station.hear(closed(number))
@@ -283,9 +315,10 @@ def test_an_unknown_case_is_refused_loudly(station: Station) -> None:
 
 
 def test_a_word_that_does_not_fit_the_case_is_refused_loudly(station: Station) -> None:
-    number = station.opened()
+    number = station.answered()
+    station.hear(closed(number))
     station.hear(reopened(number))
-    assert station.state(number) == "dispatched"
+    assert station.state(number) == "closed"
     parked = "SELECT error FROM dead_letter WHERE key = :n"
     assert station.value(parked, n=number) == "WrongState"
 

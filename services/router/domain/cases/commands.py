@@ -159,7 +159,7 @@ HANDLERS: Final[Mapping[Command, Callable[[CaseRecord, CaseCommand, Setting], Ou
             Command.RESTRICT: rulings.restrict,
             Command.UPHOLD: rulings.uphold,
             Command.END: case_moves.end,
-            Command.CALLED_BACK_SOLVED: case_moves.close,
+            Command.CALLED_BACK_SOLVED: case_moves.end,
             Command.CALLED_BACK_UNSOLVED: case_moves.reopen,
         }
     )

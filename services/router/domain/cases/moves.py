@@ -24,7 +24,7 @@ from services.router.domain.cases.records import (
     Terms,
 )
 from services.router.domain.cases.rerouting import dispatched_to
-from services.router.domain.cases.states import AT_WORK, UNDECIDED, Flag
+from services.router.domain.cases.states import AT_WORK, TAKEN_UP, UNDECIDED, Flag
 from services.router.domain.desks import not_accused
 from services.router.domain.machine import Fact
 from services.router.domain.refusals import InvalidField, LimitExceeded
@@ -124,7 +124,7 @@ def redispatch(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outc
 
 
 def end(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
-    """A person has ended the ticket in intake; danger that nobody knew of there goes on."""
+    """The caller or a person has ended the ticket; danger that nobody knew of there goes on."""
     if case.alarms and case.state in AT_WORK:
         return case, stated(CaseFact.REOPENED, command, {"refused": command.reason_code})
     return close(case, command, setting)
@@ -140,7 +140,12 @@ def close(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
 
 
 def reopen(case: CaseRecord, command: CaseCommand, setting: Setting) -> Outcome:
-    """二次办理 by the same unit with clocks of its own; after the last, a person decides."""
+    """二次办理 by the same unit with clocks of its own; after the last, a person decides.
+
+    Where the case has been taken up again meanwhile, for a danger or by a person, it goes on.
+    """
+    if case.state in TAKEN_UP:
+        return case, stated(CaseFact.REOPENED, command, {"round": str(case.round)})
     terms, calendar, now = setting.terms, setting.calendar, setting.now
     again = replace(
         cancel_clocks(case, WORK_CLOCKS, now),

@@ -14,6 +14,7 @@ from services.router.domain.cases.states import (
     GROUPED,
     LIVE,
     STATE_NAMES,
+    TAKEN_UP,
     UNDECIDED,
     Command,
 )
@@ -64,6 +65,12 @@ def _moved_by(facts: tuple[CaseFact, ...]) -> tuple[Row[CaseState, CaseFact], ..
         Row((_S.SPLIT,), _STAYS, facts),
     )
 
+
+_ENDING: Final = (
+    Row((*UNDECIDED, *ANSWERED, *GROUPED), (_S.CLOSED,), (_F.CLOSED,)),
+    *(Row((state,), (state, _S.CLOSED), (_F.CLOSED, _F.REOPENED)) for state in AT_WORK),
+)
+"""How a ticket ends that intake has ended, whatever its case was doing meanwhile."""
 
 _RULES: Final[tuple[Rule[CaseState, Command, CaseFact], ...]] = (
     Rule(
@@ -216,7 +223,7 @@ _RULES: Final[tuple[Rule[CaseState, Command, CaseFact], ...]] = (
         Command.CALLED_BACK_SOLVED,
         _SYSTEM,
         (),
-        (Row((*UNDECIDED, *ANSWERED, _S.SPLIT), (_S.CLOSED,), (_F.CLOSED,)),),
+        _ENDING,
     ),
     Rule(
         Command.CALLED_BACK_UNSOLVED,
@@ -225,17 +232,10 @@ _RULES: Final[tuple[Rule[CaseState, Command, CaseFact], ...]] = (
         (
             Row(ANSWERED, (_S.DISPATCHED, _S.MANUAL_DISPATCH), (_F.REOPENED, _F.MANUAL)),
             Row((_S.REDIRECTED_OUT,), (_S.MANUAL_DISPATCH,), (_F.MANUAL,)),
+            Row(TAKEN_UP, _STAYS, (_F.REOPENED,)),
         ),
     ),
-    Rule(
-        Command.END,
-        _SYSTEM,
-        ("reason_code",),
-        (
-            Row((*UNDECIDED, *ANSWERED, *GROUPED), (_S.CLOSED,), (_F.CLOSED,)),
-            *(Row((state,), (state, _S.CLOSED), (_F.CLOSED, _F.REOPENED)) for state in AT_WORK),
-        ),
-    ),
+    Rule(Command.END, _SYSTEM, ("reason_code",), _ENDING),
     Rule(
         Command.ALARM,
         _SYSTEM,

@@ -82,6 +82,8 @@ ANSWERED: Final = (_S.REPLIED, _S.CALLBACK_PENDING)
 """The unit has answered; it is verified, and the caller is asked."""
 GROUPED: Final = (_S.SPLIT, _S.MERGED)
 """Other cases are worked for it."""
+TAKEN_UP: Final = (_S.MANUAL_DISPATCH, _S.AWAITING_INFO, *AT_WORK, *GROUPED)
+"""Somebody works on it already, when its caller says that it is not solved."""
 LIVE: Final = (*UNDECIDED, *AT_WORK, *ANSWERED, *GROUPED)
 """Every state but the last."""
 TO_BE_RULED: Final = (_S.RETURN_REQUESTED, _S.EXTENSION_REQUESTED)
