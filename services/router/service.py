@@ -10,7 +10,15 @@ from services.router.domain.routing import Rules
 from services.router.domain.webhooks import networks_of
 from services.router.gauges import gauges
 from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
-from services.router.http import case_lists, cases, incidents, queues, webhooks, whistles
+from services.router.http import (
+    case_files,
+    case_lists,
+    cases,
+    incidents,
+    queues,
+    webhooks,
+    whistles,
+)
 from services.router.http.centre import Centre
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.units import load_units
@@ -44,7 +52,7 @@ def queue_topics(settings: Settings) -> Mapping[str, int]:
 def routes() -> APIRouter:
     """Every route; what names a collection comes before the commands on a case."""
     whole = APIRouter()
-    for part in (whistles, incidents, webhooks, queues, case_lists, cases):
+    for part in (whistles, incidents, webhooks, queues, case_lists, case_files, cases):
         whole.include_router(part.router)
     return whole
 
