@@ -16,7 +16,6 @@ from services.intake.contract import (
     Accepted,
     Amendment,
     Answer,
-    Callback,
     CallerView,
     Changed,
     Closing,
@@ -28,7 +27,6 @@ from services.intake.contract import (
 from services.intake.drafts import doubts, draft
 from services.intake.group_commit import GroupCommit
 from services.intake.tables import (
-    CallbackRow,
     CallerReadRow,
     CallerVaultRow,
     TicketRow,
@@ -37,7 +35,6 @@ from services.intake.tickets import (
     Standing,
     amend,
     answer,
-    call_back,
     end,
     urge,
 )
@@ -47,7 +44,7 @@ from shared.auth import Principal
 from shared.database import Database, Reader, Writer
 from shared.discretion import may_know
 from shared.events import Case
-from shared.metrics import CALLBACKS, CALLER_READS
+from shared.metrics import CALLER_READS
 from shared.problems import Problem, not_found
 from shared.relay import Relay
 from shared.repeats import IdempotencyKey
@@ -176,38 +173,6 @@ def urges(number: RecordNumber, body: Urge, caller: Caller, intake: Intake) -> C
     return _change(intake, number, caller, lambda standing, now: urge(standing, note, now))
 
 
-@router.post("/tickets/{number}/callbacks", status_code=201)
-@allow(Role.OPERATOR)
-def callbacks(number: RecordNumber, body: Callback, caller: Caller, intake: Intake) -> Changed:
-    """Record a call-back (回访): it closes the ticket or asks for a second handling."""
-    comment = _contact(intake, number).redact(body.comment)
-
-    def record(writer: Writer, standing: Standing, now: datetime) -> None:
-        ticket = writer.get(TicketRow, number)
-        unit = ticket.lead_unit if ticket is not None else None
-        answer = CALLBACKS.labels(unit or "unknown", str(body.solved).lower(), body.satisfaction)
-        writer.once_committed(answer.inc)
-        row = CallbackRow(
-            number=number,
-            unit=unit,
-            round=standing.ticket.round,
-            solved=body.solved,
-            satisfaction=body.satisfaction,
-            comment=comment,
-            by_=caller.subject,
-            at=now,
-        )
-        writer.add(row)
-
-    return _change(
-        intake,
-        number,
-        caller,
-        lambda standing, now: call_back(standing, body.solved, body.satisfaction, comment, now),
-        record,
-    )
-
-
 @router.post("/tickets/{number}/answer", status_code=201)
 @allow(Role.OPERATOR)
 def answers(number: RecordNumber, body: Answer, caller: Caller, intake: Intake) -> Changed:
@@ -300,10 +265,14 @@ def visible_ticket(reader: Reader, number: str, caller: Principal) -> TicketRow:
 
 
 def _contact(intake: Desk, number: str) -> Sealed:
-    """The caller's own name and phone, to be redacted from what is added later."""
     with intake.database.reading() as reader:
-        row = reader.get(TicketRow, number)
-        return _opened(intake, row, _sealed(reader, row)) if row is not None else Sealed()
+        return contact_of(intake, reader, number)
+
+
+def contact_of(intake: Desk, reader: Reader, number: str) -> Sealed:
+    """The caller's own name and phone, to be redacted from what is added later."""
+    row = reader.get(TicketRow, number)
+    return _opened(intake, row, _sealed(reader, row)) if row is not None else Sealed()
 
 
 def _vaults(row: TicketRow) -> tuple[str, ...]:

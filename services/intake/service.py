@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 from sqlalchemy import text
 
-from services.intake import api, glance, lists
+from services.intake import api, callbacks, glance, lists
 from services.intake.api import Desk
 from services.intake.express import Express
 from services.intake.group_commit import GroupCommit
@@ -33,7 +33,7 @@ IMPORT_SECONDS: Final = 1.0
 def routes() -> APIRouter:
     """Every route; what names a collection comes before what names a ticket."""
     whole = APIRouter()
-    for part in (lists, api, glance, imports):
+    for part in (lists, callbacks, api, glance, imports):
         whole.include_router(part.router)
     return whole
 

@@ -31,6 +31,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "POST /tickets/{number}/amendments": frozenset({P, M}),
     "POST /tickets/{number}/urges": frozenset({P, D, S, M}),
     "POST /tickets/{number}/callbacks": frozenset({P}),
+    "POST /tickets/callbacks": frozenset({P}),
     "POST /tickets/{number}/answer": frozenset({P}),
     "POST /tickets/{number}/close": frozenset({P, D, S}),
     "GET /tickets/{number}/caller": frozenset({P, D, U}),
