@@ -26,6 +26,7 @@ from services.router.reconcile import LOOK_SECONDS, reconciling
 from services.router.retention import EVERY_SECONDS, forgetting
 from services.router.storage.counterparts import counterparts
 from services.router.storage.queues import QueueWatch
+from services.router.storage.webhook_secrets import SEAL_SECONDS, sealing, webhook_seals
 from services.router.trusted_time import TrustedTime
 from services.router.webhooks import Webhooks
 from shared.calendar import load_calendar
@@ -68,7 +69,8 @@ def build(runtime: Runtime) -> Parts:
     clockwork = Task("router.clockwork", rounds.step, PAUSE_SECONDS)
     reconciliation = Task("router.reconcile", reconciling(both, rules, relay), LOOK_SECONDS)
     allowed = networks_of(runtime.settings.webhook_networks)
-    telling = Webhooks(database, allowed)
+    seals = webhook_seals(runtime.settings)
+    telling = Webhooks(database, allowed, seals)
 
     def close() -> None:
         both.close()
@@ -76,7 +78,7 @@ def build(runtime: Runtime) -> Parts:
 
     return Parts(
         router=routes(),
-        state=Centre(database, rules, QueueWatch(database), relay, allowed),
+        state=Centre(database, rules, QueueWatch(database), relay, seals, allowed),
         subscriptions=[
             Subscription("router.cases", (CLASSIFICATIONS,), classified_handler(rules)),
             Subscription("router.callers", (TICKETS,), caller_handler(rules), CALLERS_WORDS),
@@ -85,6 +87,7 @@ def build(runtime: Runtime) -> Parts:
             clockwork,
             reconciliation,
             Task("router.webhooks", telling.step, WEBHOOK_SECONDS),
+            Task("router.secrets", sealing(database, seals), SEAL_SECONDS),
             Task("router.retention", forgetting(database, runtime.terms), EVERY_SECONDS),
         ],
         checks={"clock": trusted.believed},
