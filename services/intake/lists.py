@@ -113,7 +113,7 @@ def tickets_as_file(
 ) -> StreamingResponse:
     """The list `GET /tickets` as a whole, as a table for a spreadsheet; no cell is a formula.
 
-    The same filters, the same tickets, in Chinese. More than 50,000 tickets are refused (422).
+    The same filters, the same tickets, in Chinese. More than 20,000 tickets are refused (422).
     """
     now = datetime.now(UTC)
     with intake.database.reading() as reader:

@@ -30,7 +30,7 @@ def cases_as_file(
 ) -> StreamingResponse:
     """The list `GET /cases` as a whole, as a table for a spreadsheet; no cell is a formula.
 
-    The same filters, the same cases, in Chinese. More than 50,000 cases are refused (422).
+    The same filters, the same cases, in Chinese. More than 20,000 cases are refused (422).
     """
     with centre.database.reading() as reader:
         numbers = bounded(find_numbers(reader, replace(wanted, limit=MOST_ROWS)))
