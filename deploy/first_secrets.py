@@ -35,6 +35,7 @@ def _makers(folder: Path) -> Mapping[str, Callable[[], str]]:
         "grafana_password": lambda: secrets.token_urlsafe(24),
         "hotline_jwt_secret": lambda: secrets.token_hex(32),
         "hotline_vault_key": lambda: secrets.token_hex(32),
+        "hotline_webhook_key": lambda: secrets.token_hex(32),
         "hotline_database_url": database_url,
     }
 

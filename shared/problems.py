@@ -139,6 +139,18 @@ class ProblemDocument(BaseModel):
     errors: list[FieldProblem] | None = None
 
 
+def described(problem: Problem) -> ProblemDocument:
+    """A problem as a part of an answer that tells of several requests."""
+    return ProblemDocument.model_validate_json(bytes(problem.response().body))
+
+
+def unfit(errors: Sequence[Any]) -> Problem:
+    """What does not fit its rules."""
+    found = mendings(errors)
+    first = f"{found[0]['field'].removeprefix('body.')}: {found[0]['message']}"
+    return Problem(422, f"有字段不符合要求。{first}", errors=found)
+
+
 def documented() -> dict[int | str, dict[str, Any]]:
     """The answers of every route that are errors, for its OpenAPI description."""
     content = {MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/ProblemDocument"}}}
@@ -183,9 +195,7 @@ async def _invalid(_: Request, error: Exception) -> JSONResponse:
     errors = error.errors()
     if any(e["type"] == "json_invalid" for e in errors):
         return Problem(400, "正文不是合法的 JSON").response()
-    found = mendings(errors)
-    first = f"{found[0]['field'].removeprefix('body.')}: {found[0]['message']}"
-    return Problem(422, f"有字段不符合要求。{first}", errors=found).response()
+    return unfit(errors).response()
 
 
 def mendings(errors: Sequence[Any]) -> list[dict[str, Any]]:

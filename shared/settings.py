@@ -51,6 +51,7 @@ class Settings(BaseSettings):
     number_prefix: str = Field(default="NK", pattern=r"^[A-Z]{1,8}$")
     policy_dir: Path | None = None
     webhook_networks: str = ""
+    webhook_key: SecretStr | None = None
     log_level: str = "INFO"
 
     def kafka_client(self) -> dict[str, Any]:

@@ -30,12 +30,20 @@ def _is_formula(cell: str) -> bool:
 
 
 def csv_lines(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
-    """A table as a spreadsheet opens it: UTF-8 with its mark; no cell is a formula."""
-    yield b"\xef\xbb\xbf"
+    """A table as a spreadsheet opens it, some rows at a time; no cell is a formula.
+
+    UTF-8 with its mark.
+    """
+    piece = io.BytesIO(b"\xef\xbb\xbf")
+    piece.seek(0, io.SEEK_END)
     for row in rows:
         line = io.StringIO()
         csv.writer(line).writerow(map(inert, row))
-        yield line.getvalue().encode()
+        piece.write(line.getvalue().encode())
+        if piece.tell() >= PIECE_BYTES:
+            yield piece.getvalue()
+            piece = io.BytesIO()
+    yield piece.getvalue()
 
 
 def workbook(title: str, rows: Iterable[Sequence[str]]) -> Iterator[bytes]:

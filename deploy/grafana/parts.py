@@ -35,8 +35,8 @@ from grafana_foundation_sdk.models.dashboard import (
     VariableRefresh,
 )
 
-from services.router.domain.cases.states import STATE_NAMES
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
+from shared.names import STATE_NAMES
 from shared.taxonomy import load_taxonomy
 
 PROMETHEUS: Final = DataSourceRef(type_val="prometheus", uid="hotline-prometheus")

@@ -26,6 +26,7 @@ from services.desk.accounts import Visitor, visitor_of
 from services.desk.alerts import Alerts, alerts_for
 from services.desk.remote import Refused, Services
 from shared.database import Database
+from shared.names import CLOCK_NAMES, DUTY_NAMES, FLAG_NAMES
 from shared.roles import Role
 
 COOKIE: Final = "hotline"
@@ -126,13 +127,13 @@ def environment(grafana: str) -> Environment:
     made.globals.update(
         PRIORITIES=words.PRIORITIES,
         CERTAINTIES=words.CERTAINTIES,
-        CLOCKS=words.CLOCKS,
+        CLOCKS=CLOCK_NAMES,
         STATES=words.STATES,
         WHISTLE_STATES=words.WHISTLE_STATES,
         WHISTLE_KINDS=words.WHISTLE_KINDS,
         DISPOSITIONS=words.DISPOSITIONS,
-        DUTIES=words.DUTIES,
-        FLAGS=words.FLAGS,
+        DUTIES=DUTY_NAMES,
+        FLAGS=FLAG_NAMES,
         details=way.details,
         stations=way.stations,
         grafana=grafana,

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from services.desk.remote import Json, Names
-from services.desk.words import CLOCKS, FLAGS, PRIORITIES, happened
+from services.desk.words import PRIORITIES, happened
+from shared.names import CLOCK_NAMES, FLAG_NAMES
 
 UNITS: Final = {
     "owner": "",
@@ -88,13 +89,13 @@ def _details(detail: Mapping[str, str], names: Names) -> Iterator[str]:
         if not value:
             continue
         if name == "clock":
-            yield f"{CLOCKS.get(value, value)}时限"
+            yield f"{CLOCK_NAMES.get(value, value)}时限"
         elif name == "leaf":
             yield names.leaf(value)
         elif name == "priority":
             yield f"{value} {PRIORITIES.get(value, '')}".strip()
         elif name == "flag":
-            yield FLAGS.get(value, value)
+            yield FLAG_NAMES.get(value, value)
         elif name in UNITS:
             yield f"{UNITS[name]}{names.unit(value)}"
         elif name in PLAIN:

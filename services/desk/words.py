@@ -23,25 +23,6 @@ CERTAINTIES: Final = {
     "outside": "区外",
     "transferred": "已划出",
 }
-CLOCKS: Final = {
-    "accept": "签收",
-    "contact": "联系",
-    "resolve": "办结",
-    "decide": "派单",
-    "hand_over": "转出",
-    "rule": "裁定",
-    "review": "复核",
-    "verify": "核实",
-    "call_back": "回访",
-    "ask": "补充信息",
-    "settle": "核定",
-    "sign": "补签",
-    "check": "审核",
-    "acknowledge": "应哨",
-    "arrive": "到场",
-    "handle": "处置",
-    "confirm": "确认",
-}
 STATES: Final = {
     "received": "已受理",
     "classified": "已分类",
@@ -82,30 +63,6 @@ DISPOSITIONS: Final = {
     "awaiting_info": "向来电人补问",
     "redirect_out": "转出",
     "transfer_emergency": "立即转接并派单",
-}
-DUTIES: Final = {
-    "lead": "主办",
-    "assist": "协办",
-    "verify": "待核实",
-    "desk": "待派单",
-    "rule": "待裁定",
-    "supervise": "督办",
-    "settle": "待核定",
-}
-FLAGS: Final = {
-    "urged": "已催办",
-    "supervised": "督办",
-    "overdue": "超期",
-    "cluster": "同类聚集",
-    "split_proposed": "建议拆单",
-    "escalated": "已升级",
-    "in_doubt": "有疑问",
-    "suspected_danger": "疑似险情",
-    "restricted": "举报人待核定",
-    "place_not_in_register": "地名未登记",
-    "jurisdiction_transferred": "已划出社区",
-    "accused_excluded": "被投诉单位已回避",
-    "facility_owner": "按设施权属",
 }
 HAPPENINGS: Final = {
     "ticket.received": "受理",

@@ -3,12 +3,11 @@
 import asyncio
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
 from fastapi import Depends, Query, Request, Response
-from pydantic import StringConstraints
 from sqlmodel import col, select
 from starlette.concurrency import run_in_threadpool
 
@@ -17,49 +16,39 @@ from services.intake.contract import (
     Accepted,
     Amendment,
     Answer,
-    Callback,
     CallerView,
     Changed,
     Closing,
-    Moment,
     Routed,
     Submission,
-    TicketPage,
     TicketView,
     Urge,
 )
 from services.intake.drafts import doubts, draft
 from services.intake.group_commit import GroupCommit
-from services.intake.search import BadCursor, Criteria, find
 from services.intake.tables import (
-    CallbackRow,
     CallerReadRow,
     CallerVaultRow,
     TicketRow,
 )
 from services.intake.tickets import (
-    STATUSES,
     Standing,
     amend,
     answer,
-    call_back,
     end,
     urge,
 )
 from services.intake.vault import Sealed, Vault
-from services.intake.views import summary, view
+from services.intake.views import view
 from shared.auth import Principal
-from shared.bodies import UnitSlug
 from shared.database import Database, Reader, Writer
-from shared.discretion import acts_for, may_know
-from shared.events import Case, Category, Priority
-from shared.metrics import CALLBACKS, CALLER_READS
+from shared.discretion import may_know
+from shared.events import Case
+from shared.metrics import CALLER_READS
 from shared.problems import Problem, not_found
 from shared.relay import Relay
 from shared.repeats import IdempotencyKey
 from shared.roles import Role
-from shared.taxonomy import load_taxonomy
-from shared.text import Line, Told
 from shared.web import Caller, RecordNumber, allow, api_router
 
 PROTECTED: Final = "来电人要求保密, 或本单位不是主办单位; 此次查询已记录"
@@ -69,12 +58,13 @@ READERS: Final = (Role.OPERATOR, Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Ro
 
 @dataclass(frozen=True)
 class Desk:
-    """The parts that intake's routes work with."""
+    """The parts that intake's routes work with; `units` are the units' names by slug."""
 
     database: Database
     commit: GroupCommit
     vault: Vault
     relay: Relay
+    units: Mapping[str, str] = field(default_factory=dict)
 
 
 async def _desk(request: Request) -> Desk:
@@ -143,64 +133,6 @@ async def take_in(
     return Response(receipt.model_dump_json(), 201, media_type="application/json")
 
 
-@router.get("/tickets")
-@allow(*READERS)
-def tickets(
-    caller: Caller,
-    intake: Intake,
-    status: str | None = None,
-    unit: UnitSlug | None = None,
-    q: Line | None = None,
-    leaf: Annotated[str | None, Query(max_length=60)] = None,
-    category: Category | None = None,
-    priority: Priority | None = None,
-    phone: Told | None = None,
-    start: Annotated[Moment | None, Query(alias="from")] = None,
-    until: Annotated[Moment | None, Query(alias="to")] = None,
-    cursor: Annotated[str | None, StringConstraints(max_length=200)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> TicketPage:
-    """Tickets, newest first; a unit sees those it leads or assists.
-
-    `phone` finds the tickets of who called from it, unless they are to be protected; looking
-    for a phone is recorded like reading a contact, and is not for units.
-    """
-    if status is not None and status not in STATUSES:
-        raise Problem(422, "没有这个状态", slug="unknown-status")
-    if leaf is not None and leaf not in load_taxonomy():
-        raise Problem(422, "没有这个事项", slug="unknown-leaf")
-    if phone is not None and caller.role is Role.UNIT:
-        raise Problem(403, "单位不能按电话查找")
-    if caller.role is Role.UNIT:
-        if unit not in (None, caller.unit):
-            raise not_found()
-        unit = caller.unit
-    criteria = Criteria(
-        status,
-        unit,
-        q,
-        leaf=leaf or category,
-        priority=priority,
-        caller=intake.vault.fingerprints(phone) if phone else None,
-        start=start,
-        end=until,
-        cursor=cursor,
-        limit=limit,
-        asker=acts_for(caller.role, caller.unit),
-        discreet=caller.role is Role.UNIT,
-    )
-    try:
-        with intake.database.reading() as reader:
-            rows, following = find(reader, criteria, datetime.now(UTC))
-    except BadCursor:
-        raise Problem(422, "翻页游标无效", slug="bad-cursor") from None
-    if phone:
-        with intake.database.writing() as writer:
-            for row in rows:
-                writer.add(reading(row.number, caller, granted=True))
-    return TicketPage(items=[summary(row, caller.role) for row in rows], next=following)
-
-
 @router.get("/tickets/{number}")
 @allow(*READERS)
 def ticket(number: RecordNumber, caller: Caller, intake: Intake) -> TicketView:
@@ -243,38 +175,6 @@ def urges(number: RecordNumber, body: Urge, caller: Caller, intake: Intake) -> C
     """The caller asks again (催办)."""
     note = _contact(intake, number).redact(body.note)
     return _change(intake, number, caller, lambda standing, now: urge(standing, note, now))
-
-
-@router.post("/tickets/{number}/callbacks", status_code=201)
-@allow(Role.OPERATOR)
-def callbacks(number: RecordNumber, body: Callback, caller: Caller, intake: Intake) -> Changed:
-    """Record a call-back (回访): it closes the ticket or asks for a second handling."""
-    comment = _contact(intake, number).redact(body.comment)
-
-    def record(writer: Writer, standing: Standing, now: datetime) -> None:
-        ticket = writer.get(TicketRow, number)
-        unit = ticket.lead_unit if ticket is not None else None
-        answer = CALLBACKS.labels(unit or "unknown", str(body.solved).lower(), body.satisfaction)
-        writer.once_committed(answer.inc)
-        row = CallbackRow(
-            number=number,
-            unit=unit,
-            round=standing.ticket.round,
-            solved=body.solved,
-            satisfaction=body.satisfaction,
-            comment=comment,
-            by_=caller.subject,
-            at=now,
-        )
-        writer.add(row)
-
-    return _change(
-        intake,
-        number,
-        caller,
-        lambda standing, now: call_back(standing, body.solved, body.satisfaction, comment, now),
-        record,
-    )
 
 
 @router.post("/tickets/{number}/answer", status_code=201)
@@ -369,10 +269,14 @@ def visible_ticket(reader: Reader, number: str, caller: Principal) -> TicketRow:
 
 
 def _contact(intake: Desk, number: str) -> Sealed:
-    """The caller's own name and phone, to be redacted from what is added later."""
     with intake.database.reading() as reader:
-        row = reader.get(TicketRow, number)
-        return _opened(intake, row, _sealed(reader, row)) if row is not None else Sealed()
+        return contact_of(intake, reader, number)
+
+
+def contact_of(intake: Desk, reader: Reader, number: str) -> Sealed:
+    """The caller's own name and phone, to be redacted from what is added later."""
+    row = reader.get(TicketRow, number)
+    return _opened(intake, row, _sealed(reader, row)) if row is not None else Sealed()
 
 
 def _vaults(row: TicketRow) -> tuple[str, ...]:

@@ -1,6 +1,6 @@
 """A change of a ticket and what it says; the last part ends the ticket it was split off."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
 
@@ -49,6 +49,13 @@ Keep = Callable[[Writer, Standing, datetime], None]
 
 def nothing_else(writer: Writer, standing: Standing, now: datetime) -> None:
     """The change is all there is to store."""
+
+
+def hold(writer: Writer, numbers: Sequence[str]) -> None:
+    """Hold the rows of many tickets, and of those they were split off, in everybody's order."""
+    wanted = {*numbers, *filter(None, map(parent_of, numbers))}
+    query = select(TicketRow.number).where(col(TicketRow.number).in_(wanted))
+    writer.execute(query.order_by(col(TicketRow.number)).with_for_update())
 
 
 def change_ticket(

@@ -21,9 +21,10 @@ from sqlmodel import col, select
 from services.intake.erasing import Erased, erase_on_request, tickets_of, with_parts
 from services.intake.rotation import rotate, sample_opens, sealed_by
 from services.intake.tables import ErasureRow
-from services.intake.vault import VERSION, Vault, VaultError
+from services.intake.vault import Vault
 from shared.calendar import SHANGHAI
 from shared.commands import own_database, refuse
+from shared.sealing import VERSION, SealError
 from shared.settings import load_settings
 
 WHAT: Final = {Erased.CONTACT: "联系方式和原话", Erased.ALL: "联系方式、原话和全部文字"}
@@ -91,7 +92,7 @@ def _opening() -> Iterator[Vault]:
     """The vault; what does not open ends the command with a sentence."""
     try:
         yield Vault(load_settings())
-    except VaultError as error:
+    except SealError as error:
         refuse(f"有一条联系方式打不开，请检查 HOTLINE_VAULT_KEY 是否包含全部密钥：{error}")
 
 

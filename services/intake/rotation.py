@@ -12,8 +12,9 @@ from sqlmodel import col, select
 
 from services.intake.imports.ledger import seal_name
 from services.intake.tables import CallerVaultRow, ImportPartRow
-from services.intake.vault import MARK_BYTES, VERSION, WITHOUT_ID, Vault
+from services.intake.vault import Vault
 from shared.database import Database, Reader, Writer
+from shared.sealing import MARK_BYTES, VERSION, WITHOUT_ID
 
 AT_ONCE: Final = 500
 """Contacts sealed anew in one transaction, for which an amendment may have to wait."""
@@ -24,7 +25,7 @@ PIECES_AT_ONCE: Final = 8
 def rotate(database: Database, vault: Vault) -> Iterator[int]:
     """Seal everything with the vault's first key; says after each step how much is done.
 
-    Raises VaultError where something opens with none of its keys; that step changes nothing,
+    Raises SealError where something opens with none of its keys; that step changes nothing,
     those before it stand.
     """
     done = 0
@@ -78,7 +79,7 @@ def sealed_by(reader: Reader) -> Mapping[bytes, int]:
 
 
 def sample_opens(reader: Reader, vault: Vault, size: int) -> int:
-    """Open so many contacts chosen by chance, and say how many those were. Raises VaultError."""
+    """Open so many contacts chosen by chance, and say how many those were. Raises SealError."""
     query = select(CallerVaultRow).order_by(func.random()).limit(size)
     opened = [vault.open(row.number, row.sealed) for row in reader.execute(query).scalars()]
     return len(opened)

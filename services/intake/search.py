@@ -20,6 +20,8 @@ from shared.database import Reader
 SEARCH_DAYS: Final = 90
 """A search for words, a leaf or a priority looks this far back unless it says from when."""
 
+NEWEST: Final = (col(TicketRow.received_at).desc(), col(TicketRow.number).desc())
+
 
 class BadCursor(ValueError):
     """A cursor that no page of ours has given."""
@@ -58,12 +60,26 @@ def find(
     return page, _cursor(page[-1]) if more else None
 
 
+def find_numbers(reader: Reader, criteria: Criteria, now: datetime, most: int) -> Sequence[str]:
+    """The numbers of the first so many tickets, whatever the criteria say of pages."""
+    query = select(TicketRow.number).where(*_conditions(criteria, now)).order_by(*NEWEST)
+    return reader.execute(query.limit(most)).scalars().all()
+
+
+def still_found(
+    reader: Reader, criteria: Criteria, now: datetime, numbers: Sequence[str]
+) -> Sequence[TicketRow]:
+    """Those of some tickets that meet the criteria as they stand, newest first."""
+    conditions = (col(TicketRow.number).in_(numbers), *_conditions(criteria, now))
+    return reader.execute(select(TicketRow).where(*conditions).order_by(*NEWEST)).scalars().all()
+
+
 def statement(criteria: Criteria, now: datetime) -> SelectOfScalar[TicketRow]:
     """The query for a page and one ticket more. Raises BadCursor."""
     return (
         select(TicketRow)
         .where(*_conditions(criteria, now))
-        .order_by(col(TicketRow.received_at).desc(), col(TicketRow.number).desc())
+        .order_by(*NEWEST)
         .limit(criteria.limit + 1)
     )
 

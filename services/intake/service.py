@@ -7,7 +7,7 @@ from typing import Final
 from fastapi import APIRouter
 from sqlalchemy import text
 
-from services.intake import api, glance
+from services.intake import api, callbacks, glance, lists
 from services.intake.api import Desk
 from services.intake.express import Express
 from services.intake.group_commit import GroupCommit
@@ -24,15 +24,16 @@ from shared.envelope import Message
 from shared.events import CASES, CLASSIFICATIONS, WHISTLES
 from shared.metrics import TICKETS_BY_STATUS
 from shared.service import Parts, Runtime, Service, Task
+from shared.units import unit_names
 
 IMPORT_SECONDS: Final = 1.0
 """How long the importer waits where there is nothing to take in, or calls go first."""
 
 
 def routes() -> APIRouter:
-    """Every route."""
+    """Every route; what names a collection comes before what names a ticket."""
     whole = APIRouter()
-    for part in (api, glance, imports):
+    for part in (lists, callbacks, api, glance, imports):
         whole.include_router(part.router)
     return whole
 
@@ -44,7 +45,8 @@ def build(runtime: Runtime) -> Parts:
     store = Store(runtime.database.url, vault, prefix)
     commit = GroupCommit(store, runtime.relay)
 
-    desk = Desk(runtime.database, commit, vault, runtime.relay)
+    units = unit_names(runtime.settings.policy_dir)
+    desk = Desk(runtime.database, commit, vault, runtime.relay, units)
     beside = GroupCommit(Store(runtime.database.url, vault, prefix), runtime.relay)
     importer = Importer(runtime.database, vault, beside)
 

@@ -1,6 +1,7 @@
 """The commands of who looks after the router: its registers, another policy, its derived rows.
 
     python -m services.router registers …      (see `register_commands.py`)
+    python -m services.router webhooks …       (see `webhook_commands.py`)
     python -m services.router backtest --policy DIR [--last N] [--on DAY] [--format text|json]
     python -m services.router rederive [--dry-run]
     python -m services.router reconcile [--changed] [--repair] [--format text|json]
@@ -26,6 +27,7 @@ from services.router.reconcile import EVERY, ON_ITS_WAY, keep, reconcile, repair
 from services.router.rederive import rederive
 from services.router.register_commands import policy_in, registers
 from services.router.storage.counterparts import counterparts
+from services.router.webhook_commands import webhooks
 from shared.calendar import SHANGHAI, load_calendar
 from shared.commands import own_database
 from shared.settings import load_settings
@@ -63,6 +65,7 @@ class Format(StrEnum):
 def add_commands(cli: typer.Typer) -> None:
     """Add these commands to the service's own."""
     cli.add_typer(registers, name="registers")
+    cli.add_typer(webhooks, name="webhooks")
     cli.command("backtest")(run_backtest)
     cli.command("rederive")(run_rederive)
     cli.command("reconcile")(run_reconcile)

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from services.router.domain.cases.rules import CASE_MACHINE
-from services.router.domain.cases.states import COMMAND_NAMES, STATE_NAMES
+from services.router.domain.cases.states import COMMAND_NAMES
 from services.router.domain.whistles.states import (
     WHISTLE_COMMAND_NAMES,
     WHISTLE_MACHINE,
     WHISTLE_STATE_NAMES,
 )
 from shared.events import CaseState, WhistleState
+from shared.names import STATE_NAMES
 from shared.roles import Role
 
 README: Final = Path(__file__).with_name("README.md")

@@ -10,7 +10,15 @@ from services.router.domain.routing import Rules
 from services.router.domain.webhooks import networks_of
 from services.router.gauges import gauges
 from services.router.handling import CALLERS_WORDS, caller_handler, classified_handler
-from services.router.http import case_lists, cases, incidents, queues, webhooks, whistles
+from services.router.http import (
+    case_files,
+    case_lists,
+    cases,
+    incidents,
+    queues,
+    webhooks,
+    whistles,
+)
 from services.router.http.centre import Centre
 from services.router.policy.loading import POLICY_DIRECTORY, load_policy
 from services.router.policy.units import load_units
@@ -18,6 +26,7 @@ from services.router.reconcile import LOOK_SECONDS, reconciling
 from services.router.retention import EVERY_SECONDS, forgetting
 from services.router.storage.counterparts import counterparts
 from services.router.storage.queues import QueueWatch
+from services.router.storage.webhook_secrets import SEAL_SECONDS, sealing, webhook_seals
 from services.router.trusted_time import TrustedTime
 from services.router.webhooks import Webhooks
 from shared.calendar import load_calendar
@@ -44,7 +53,7 @@ def queue_topics(settings: Settings) -> Mapping[str, int]:
 def routes() -> APIRouter:
     """Every route; what names a collection comes before the commands on a case."""
     whole = APIRouter()
-    for part in (whistles, incidents, webhooks, queues, case_lists, cases):
+    for part in (whistles, incidents, webhooks, queues, case_lists, case_files, cases):
         whole.include_router(part.router)
     return whole
 
@@ -60,7 +69,8 @@ def build(runtime: Runtime) -> Parts:
     clockwork = Task("router.clockwork", rounds.step, PAUSE_SECONDS)
     reconciliation = Task("router.reconcile", reconciling(both, rules, relay), LOOK_SECONDS)
     allowed = networks_of(runtime.settings.webhook_networks)
-    telling = Webhooks(database, allowed)
+    seals = webhook_seals(runtime.settings)
+    telling = Webhooks(database, allowed, seals)
 
     def close() -> None:
         both.close()
@@ -68,7 +78,7 @@ def build(runtime: Runtime) -> Parts:
 
     return Parts(
         router=routes(),
-        state=Centre(database, rules, QueueWatch(database), relay, allowed),
+        state=Centre(database, rules, QueueWatch(database), relay, seals, allowed),
         subscriptions=[
             Subscription("router.cases", (CLASSIFICATIONS,), classified_handler(rules)),
             Subscription("router.callers", (TICKETS,), caller_handler(rules), CALLERS_WORDS),
@@ -77,6 +87,7 @@ def build(runtime: Runtime) -> Parts:
             clockwork,
             reconciliation,
             Task("router.webhooks", telling.step, WEBHOOK_SECONDS),
+            Task("router.secrets", sealing(database, seals), SEAL_SECONDS),
             Task("router.retention", forgetting(database, runtime.terms), EVERY_SECONDS),
         ],
         checks={"clock": trusted.believed},

@@ -33,8 +33,10 @@ from services.router.storage import deliveries
 from services.router.storage.deliveries import Delivery, Tried
 from services.router.storage.queues import still_protected
 from services.router.storage.tables import WebhookRow
+from services.router.storage.webhook_secrets import opened
 from shared.database import Database
 from shared.metrics import WEBHOOK_DELIVERIES
+from shared.sealing import SealError, Seals
 from shared.web import local_times
 
 PATIENCE_SECONDS: Final = 10.0
@@ -62,10 +64,12 @@ class Webhooks:
         self,
         database: Database,
         allowed: Sequence[Network],
+        seals: Seals,
         trust: ssl.SSLContext | None = None,
     ) -> None:
         self._database = database
         self._allowed = allowed
+        self._seals = seals
         self._worker = uuid4()
         self._serving: dict[UUID, asyncio.Task[None]] = {}
         self._runner: asyncio.Runner | None = None
@@ -173,9 +177,7 @@ class Webhooks:
         address = await self._address(host, port, plain=url.scheme != "https")
         body = local_times(still_protected(sent.item)).model_dump_json().encode()
         message, now = f"{row.unit}:{sent.item.seq}", datetime.now(UTC)
-        secrets = [row.secret]
-        if row.old_secret is not None and row.old_until is not None and now < row.old_until:
-            secrets.append(row.old_secret)
+        secrets = self._secrets(row, now)
         at = int(now.timestamp())
         return client.build_request(
             "POST",
@@ -191,6 +193,16 @@ class Webhooks:
             },
             extensions={"sni_hostname": host},
         )
+
+    def _secrets(self, row: WebhookRow, now: datetime) -> Sequence[bytes]:
+        """What signs today, the newest first. Raises Unreachable."""
+        kept = [row.secret]
+        if row.old_secret is not None and row.old_until is not None and now < row.old_until:
+            kept.append(row.old_secret)
+        try:
+            return [opened(self._seals, row.id, secret) for secret in kept]
+        except SealError:
+            raise Unreachable("签名密钥打不开，请系统管理员检查 HOTLINE_WEBHOOK_KEY") from None
 
     async def _address(self, host: str, port: int, *, plain: bool) -> str:
         loop = asyncio.get_running_loop()

@@ -11,9 +11,9 @@ from deploy.demo_table import DISPOSITIONS, Names, first_deadline, outcome, plac
 from deploy.demo_tickets import SAMPLES
 from deploy.ports import free_ports
 from deploy.stack import CHECKOUT
-from services.desk.words import CLOCKS
 from services.router.domain.cases.clocks import ALL_CLOCKS
 from shared.events import Certainty, Disposition
+from shared.names import CLOCK_NAMES
 
 NOBODY_LISTENS = ("INTAKE_PORT", "CLASSIFIER_PORT", "ROUTER_PORT")
 
@@ -89,7 +89,7 @@ def test_samples_hold_the_calls_that_matter() -> None:
 
 
 def test_whatever_a_case_may_show_has_a_name() -> None:
-    assert set(CLOCKS) >= set(ALL_CLOCKS)
+    assert set(CLOCK_NAMES) >= set(ALL_CLOCKS)
     assert set(DISPOSITIONS) >= set(Disposition)
 
 

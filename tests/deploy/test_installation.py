@@ -125,6 +125,18 @@ def test_secrets_are_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert first["postgres_password"] in first["hotline_database_url"]
 
 
+@pytest.mark.parametrize("key", ["hotline_jwt_secret", "hotline_vault_key", "hotline_webhook_key"])
+def test_every_installation_gives_every_process_the_same_key(key: str) -> None:
+    assert key.upper() in VARIABLES
+    assert key in COMPOSE["x-hotline"]["secrets"]
+    listed = yaml.safe_load((DEPLOY / "kubernetes" / "kustomization.yaml").read_text())
+    (made,) = listed["secretGenerator"]
+    assert f"../secrets/{key}" in made["files"]
+    for side in ("api", "worker"):
+        unit = (DEPLOY / "systemd" / f"hotline-{side}@.service").read_text()
+        assert f"LoadCredential={key}:/etc/hotline/secrets/{key}\n" in unit
+
+
 def test_a_secret_is_read_from_its_file(tmp_path: Path) -> None:
     (tmp_path / "hotline_vault_key").write_text("ab" * 32)
     found = Settings(_secrets_dir=tmp_path).vault_key

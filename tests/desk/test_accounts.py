@@ -1,6 +1,6 @@
 """Who may sign in, how often they may err, and when a session is over."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -34,6 +34,7 @@ from shared.events import (
     WhistleKind,
     WhistleState,
 )
+from shared.names import CLOCK_NAMES
 from shared.postgres import database_url
 from shared.roles import Role
 from shared.settings import Settings
@@ -165,14 +166,16 @@ def test_every_command_that_a_person_gives_has_a_form() -> None:
         (words.WHISTLE_STATES, WhistleState),
         (words.WHISTLE_KINDS, WhistleKind),
         (words.CERTAINTIES, Certainty),
-        (words.CLOCKS, ClockKind),
+        (CLOCK_NAMES, ClockKind),
         (words.DISPOSITIONS, Disposition),
         (words.PRIORITIES, Priority),
         (words.HAPPENINGS, CaseFact),
         (words.HAPPENINGS, WhistleFact),
     ],
 )
-def test_there_is_a_word_for_everything(said: dict[str, str], there_are: type[CaseState]) -> None:
+def test_there_is_a_word_for_everything(
+    said: Mapping[str, str], there_are: type[CaseState]
+) -> None:
     assert [one for one in there_are if one not in said] == []
 
 

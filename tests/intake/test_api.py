@@ -354,10 +354,12 @@ READING = {Role.OPERATOR, Role.UNIT, Role.DISPATCHER, Role.SUPERVISOR, Role.SYST
     [
         ("POST", "/tickets", {Role.OPERATOR, Role.SYSTEM}),
         ("GET", "/tickets", READING),
+        ("GET", "/tickets/list.csv", READING),
         ("GET", "/tickets/NK20200101-000001", READING),
         ("POST", "/tickets/NK20200101-000001/amendments", {Role.OPERATOR, Role.SYSTEM}),
         ("POST", "/tickets/NK20200101-000001/urges", READING - {Role.UNIT}),
         ("POST", "/tickets/NK20200101-000001/callbacks", {Role.OPERATOR}),
+        ("POST", "/tickets/callbacks", {Role.OPERATOR}),
         ("GET", "/tickets/NK20200101-000001/caller", {Role.OPERATOR, Role.DISPATCHER, Role.UNIT}),
     ],
 )
@@ -377,6 +379,8 @@ def test_the_description_tells_the_whole_contract(office: Office) -> None:
     described = office.client.get("/openapi.json").json()
     assert set(described["paths"]) == {
         "/api/tickets",
+        "/api/tickets/callbacks",
+        "/api/tickets/list.{form}",
         "/api/tickets/{number}",
         "/api/tickets/{number}/amendments",
         "/api/tickets/{number}/answer",

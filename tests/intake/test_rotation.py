@@ -15,7 +15,8 @@ from services.intake.erasing import tickets_of
 from services.intake.rotation import rotate, sample_opens, sealed_by
 from services.intake.service import INTAKE
 from services.intake.tables import CallerVaultRow
-from services.intake.vault import Vault, VaultError
+from services.intake.vault import Vault
+from shared.sealing import SealError
 from shared.secrets import local_keys
 from shared.service import command_line
 from shared.settings import Settings
@@ -42,7 +43,7 @@ def opens(office: Office, vault: Vault) -> bool:
     try:
         with office.running.runtime.database.reading() as reader:
             sample_opens(reader, vault, 1000)
-    except VaultError:
+    except SealError:
         return False
     return True
 
@@ -90,7 +91,7 @@ def test_what_no_key_opens_stops_the_run_and_stays(settings: Settings) -> None:
     with open_office(settings) as office:
         (number,) = submitted(office, 1)
         database = office.running.runtime.database
-        with pytest.raises(VaultError, match=number):
+        with pytest.raises(SealError, match=number):
             list(rotate(database, Vault(with_keys(settings, NEW, secrets.token_hex(32)))))
         assert opens(office, Vault(settings))
 

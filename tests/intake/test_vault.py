@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from services.intake.vault import NONCE_BYTES, Sealed, Vault, VaultError
+from services.intake.vault import Sealed, Vault
+from shared.sealing import NONCE_BYTES, SealError
 from shared.settings import Settings
 
 NUMBER = "NK20261123-000001"
@@ -34,12 +35,12 @@ def test_nothing_of_the_content_is_seen_and_no_two_seals_are_alike() -> None:
 
 
 def test_a_seal_moved_to_another_ticket_does_not_open() -> None:
-    with pytest.raises(VaultError, match="NK20261123-000002 does not open"):
+    with pytest.raises(SealError, match="NK20261123-000002 does not open"):
         vault().open("NK20261123-000002", vault().seal(NUMBER, CALLER))
 
 
 def test_another_key_does_not_open_it() -> None:
-    with pytest.raises(VaultError):
+    with pytest.raises(SealError):
         vault("a5" * 32).open(NUMBER, vault().seal(NUMBER, CALLER))
 
 
@@ -47,18 +48,18 @@ def test_another_key_does_not_open_it() -> None:
 def test_a_changed_byte_does_not_open(place: int) -> None:
     sealed = bytearray(vault().seal(NUMBER, CALLER))
     sealed[place] ^= 1
-    with pytest.raises(VaultError):
+    with pytest.raises(SealError):
         vault().open(NUMBER, bytes(sealed))
 
 
 @pytest.mark.parametrize("sealed", [b"", b"\x01", b"\x01short", b"\x02" + bytes(60)])
 def test_what_was_never_sealed_does_not_open(sealed: bytes) -> None:
-    with pytest.raises(VaultError):
+    with pytest.raises(SealError):
         vault().open(NUMBER, sealed)
 
 
 def test_the_error_tells_nothing_of_the_content() -> None:
-    with pytest.raises(VaultError) as failed:
+    with pytest.raises(SealError) as failed:
         vault("a5" * 32).open(NUMBER, vault().seal(NUMBER, CALLER))
     assert "张三" not in str(failed.value)
 
@@ -79,7 +80,7 @@ def test_a_new_key_seals_and_the_one_it_replaces_still_opens() -> None:
     before, both, after = vault(OLD), ring(NEW, OLD), vault(NEW)
     assert both.open(NUMBER, before.seal(NUMBER, CALLER)) == CALLER
     assert after.open(NUMBER, both.seal(NUMBER, CALLER)) == CALLER
-    with pytest.raises(VaultError):
+    with pytest.raises(SealError):
         before.open(NUMBER, both.seal(NUMBER, CALLER))
     assert before.seal(NUMBER, CALLER)[:1] == b"\x01", "what the release before opens too"
 
@@ -89,5 +90,5 @@ def test_what_was_sealed_before_keys_had_ids_opens() -> None:
     plain = CALLER.model_dump_json().encode()
     sealed = b"\x01" + nonce + AESGCM(bytes.fromhex(OLD)).encrypt(nonce, plain, NUMBER.encode())
     assert ring(NEW, OLD).open(NUMBER, sealed) == CALLER
-    with pytest.raises(VaultError):
+    with pytest.raises(SealError):
         vault(NEW).open(NUMBER, sealed)

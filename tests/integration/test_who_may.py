@@ -26,10 +26,12 @@ ALL: Final = frozenset({P, D, S, U, M})
 ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "POST /tickets": frozenset({P, M}),
     "GET /tickets": ALL,
+    "GET /tickets/list.{form}": ALL,
     "GET /tickets/{number}": ALL,
     "POST /tickets/{number}/amendments": frozenset({P, M}),
     "POST /tickets/{number}/urges": frozenset({P, D, S, M}),
     "POST /tickets/{number}/callbacks": frozenset({P}),
+    "POST /tickets/callbacks": frozenset({P}),
     "POST /tickets/{number}/answer": frozenset({P}),
     "POST /tickets/{number}/close": frozenset({P, D, S}),
     "GET /tickets/{number}/caller": frozenset({P, D, U}),
@@ -49,6 +51,7 @@ ROLES: Final[Mapping[str, frozenset[Role]]] = {
     "POST /reviews/{number}": frozenset({D, S}),
     "POST /route": frozenset({P, D, S, M}),
     "GET /cases": frozenset({D, S, U, M}),
+    "GET /cases/list.{form}": frozenset({D, S, U, M}),
     "GET /cases/{number}": ALL,
     **{
         f"POST /cases/{{number}}/{command}": frozenset({P, D, S, U})
@@ -292,7 +295,7 @@ def prepare(desk: Desk) -> tuple[Mapping[str, Sequence[Thing]], Sequence[str]]:
         "units/{unit}": [*own, Thing({"unit": "none-such"}, there=False)],
         "webhooks/{webhook}": hooks,
         "imports/{job}": jobs,
-        "": [Thing({}, frozenset(knowing))],
+        "": [Thing({"form": "csv"}, frozenset(knowing))],
     }, knowing
 
 

@@ -18,7 +18,6 @@ from services.router.domain.cases.states import (
     COMMAND_NAMES,
     DOUBTS,
     FIELD_NAMES,
-    STATE_NAMES,
     Command,
     Flag,
 )
@@ -45,6 +44,7 @@ from shared.events import (
     Disposition,
     Priority,
 )
+from shared.names import STATE_NAMES
 from shared.roles import Role
 from tests.router.case_walks import (
     ACCUSED,

@@ -1,8 +1,9 @@
 """The pictures of the state machines are those of the tables."""
 
-from services.router.domain.cases.states import COMMAND_NAMES, STATE_NAMES
+from services.router.domain.cases.states import COMMAND_NAMES
 from services.router.domain.whistles.states import WHISTLE_COMMAND_NAMES, WHISTLE_STATE_NAMES
 from services.router.pictures import README, drawn
+from shared.names import STATE_NAMES
 
 
 def test_the_readme_shows_the_tables_as_they_are() -> None:

@@ -37,6 +37,7 @@ from services.router.domain.webhooks import (
     next_try,
     rest_after,
 )
+from services.router.storage.webhook_secrets import webhook_seals
 from services.router.webhooks import PATIENCE_SECONDS, Webhooks
 from shared.roles import Role
 from shared.settings import Settings
@@ -127,9 +128,16 @@ def station(whole: Station) -> Station:
 
 @pytest.fixture
 def telling(station: Station) -> Iterator[Webhooks]:
-    webhooks = Webhooks(station.database, networks_of(ALLOWED))
+    webhooks = served_by(station)
     yield webhooks
     webhooks.close()
+
+
+def served_by(
+    station: Station, allowed: str = ALLOWED, trust: ssl.SSLContext | None = None
+) -> Webhooks:
+    """A process that tells the units of this router."""
+    return Webhooks(station.database, networks_of(allowed), webhook_seals(station.settings), trust)
 
 
 def added(station: Station, url: str, unit: str = UNIT) -> tuple[str, str]:
@@ -372,7 +380,7 @@ def test_a_target_that_must_not_be_reached_is_refused_at_once(
 def test_a_name_is_looked_at_when_it_is_used(station: Station, receiver: Receiver) -> None:
     station.opened()
     webhook, _ = added(station, f"http://localhost:{receiver.port}/hook")
-    strict = Webhooks(station.database, ())
+    strict = served_by(station, allowed="")
     settle(strict)
     strict.close()
     assert receiver.got == []
@@ -438,7 +446,7 @@ def test_the_receivers_certificate_is_that_of_its_name(
     station.opened()
     with receiving(shown) as receiver:
         added(station, f"https://localhost:{receiver.port}/")
-        telling = Webhooks(station.database, networks_of(f"{ALLOWED},::1/128"), trust)
+        telling = served_by(station, f"{ALLOWED},::1/128", trust)
         settle(telling)
         telling.close()
         assert bool(receiver.got) is taken
@@ -451,14 +459,14 @@ def test_a_crash_while_sending_repeats_and_loses_nothing(
     number = station.opened()
     added(station, to(receiver))
     receiver.hang.clear()
-    dying = Webhooks(station.database, networks_of(ALLOWED))
+    dying = served_by(station)
     while not receiver.got:
         dying.step()
     dying.close()
     receiver.hang.set()
     with station.database.writing() as writer:
         writer.execute(text("UPDATE webhook SET leased_until = now()"))
-    next_one = Webhooks(station.database, networks_of(ALLOWED))
+    next_one = served_by(station)
     settle(next_one)
     next_one.close()
     assert [item["number"] for item in receiver.items()] == [number, number]
@@ -469,7 +477,7 @@ def test_a_crash_while_sending_repeats_and_loses_nothing(
 def test_two_processes_tell_everything_once(station: Station, receiver: Receiver) -> None:
     numbers = [station.opened() for _ in range(20)]
     added(station, to(receiver))
-    both = [Webhooks(station.database, networks_of(ALLOWED)) for _ in range(2)]
+    both = [served_by(station) for _ in range(2)]
     threads = [threading.Thread(target=settle, args=(each,)) for each in both]
     for thread in threads:
         thread.start()

@@ -23,8 +23,8 @@ FRAMEWORKS = {
     "structlog",
 }
 PURE = (
-    *("events", "calendar", "erasing", "folding", "hearing", "personal_numbers", "protection"),
-    *("redaction", "text"),
+    *("events", "calendar", "erasing", "folding", "hearing", "names", "personal_numbers"),
+    *("protection", "redaction", "text"),
 )
 VOCABULARY = {f"shared.{name}" for name in (*PURE, "taxonomy", "dangers", "roles", "discretion")}
 """What a domain module may know of the shared code: vocabulary, calendar, and what is pure."""

@@ -3,7 +3,7 @@
 import hashlib
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Final
 from uuid import UUID
 
 from fastapi import Form, Path, Query, UploadFile
@@ -33,17 +33,13 @@ from shared.problems import Problem, not_found
 from shared.redaction import redact
 from shared.repeats import IdempotencyKey
 from shared.roles import Role
-from shared.spreadsheets import csv_lines, workbook
+from shared.sheets import DOCUMENTED, FileForm, as_file
 from shared.text import clean
 from shared.web import Caller, allow, api_router, takes
 
 MOST_BYTES: Final = 64_000_000
 """Of a file: 100,000 rows of 200 characters each."""
 PAGE: Final = 2000
-MEDIA: Final = {
-    "csv": "text/csv; charset=utf-8",
-    "xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-}
 WHOLE: Final = ("行号", "工单号", "字段", "未收原因")
 ImportId = Annotated[str, Path(max_length=60)]
 
@@ -150,15 +146,11 @@ def lines(
     return LinePage(items=shown, next=found[-1].row if len(found) == limit else None)
 
 
-@router.get(
-    "/imports/{job}/lines.{form}",
-    response_class=StreamingResponse,
-    responses={200: {"content": {kind: {} for kind in MEDIA.values()}}},
-)
+@router.get("/imports/{job}/lines.{form}", response_class=StreamingResponse, responses=DOCUMENTED)
 @allow(Role.OPERATOR, Role.SYSTEM)
 def lines_as_file(
     job: ImportId,
-    form: Literal["csv", "xlsx"],
+    form: FileForm,
     caller: Caller,
     intake: Intake,
     refused: bool = False,
@@ -167,9 +159,7 @@ def lines_as_file(
     with intake.database.reading() as reader:
         row = _found(reader, job, caller)
     table = _table(intake, row.id, refused=refused)
-    content: Any = csv_lines(table) if form == "csv" else workbook("导入结果", table)
-    headers = {"Content-Disposition": f'attachment; filename="import-{row.id}.{form}"'}
-    return StreamingResponse(content, media_type=MEDIA[form], headers=headers)
+    return as_file(form, f"import-{row.id}", "导入结果", table)
 
 
 @router.post("/imports/{job}/start", status_code=202)

@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from services.intake.contract import Submission
 from services.intake.tickets import SHANGHAI
 from shared.events import Channel, Kind
+from shared.names import CHANNEL_NAMES, KIND_NAMES
 from shared.problems import mendings
 from shared.spreadsheets import as_written
 
@@ -30,22 +31,8 @@ HEADINGS: Final[Mapping[str, Sequence[str]]] = {
     "location.lon": ("经度",),
 }
 """The fields that a column may hold, and the headings under which each is found by itself."""
-KINDS: Final[Mapping[str, Kind]] = {
-    "咨询": Kind.CONSULT,
-    "求助": Kind.HELP,
-    "投诉": Kind.COMPLAINT,
-    "举报": Kind.REPORT,
-    "建议": Kind.SUGGESTION,
-    "表扬": Kind.PRAISE,
-}
-CHANNELS: Final[Mapping[str, Channel]] = {
-    "热线": Channel.HOTLINE,
-    "津心办": Channel.JINXINBAN,
-    "津治通": Channel.JINZHITONG,
-    "网站": Channel.WEB,
-    "物联网": Channel.IOT,
-    "导入": Channel.IMPORT,
-}
+KINDS: Final[Mapping[str, Kind]] = {name: kind for kind, name in KIND_NAMES.items()}
+CHANNELS: Final[Mapping[str, Channel]] = {name: each for each, name in CHANNEL_NAMES.items()}
 YES: Final = frozenset({"是", "保密", "要", "true", "yes", "1", "y", "√"})
 NO: Final = frozenset({"否", "不保密", "不要", "false", "no", "0", "n"})
 MOMENT: Final = re.compile(

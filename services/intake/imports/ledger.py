@@ -51,7 +51,7 @@ def keep_file(writer: Writer, vault: Vault, job: UUID, file: IO[bytes]) -> None:
 
 @contextmanager
 def kept_file(reader: Reader, vault: Vault, job: UUID) -> Iterator[IO[bytes]]:
-    """The file of an import, in a temporary file that has no name. Raises VaultError."""
+    """The file of an import, in a temporary file that has no name. Raises SealError."""
     query = select(ImportPartRow).where(ImportPartRow.import_id == job)
     parts = query.order_by(col(ImportPartRow.part)).execution_options(yield_per=4)
     with TemporaryFile() as file:

@@ -27,9 +27,10 @@ from services.intake.imports.columns import Refusal, submission
 from services.intake.imports.ledger import Line
 from services.intake.imports.sheets import Row, Sheet, SheetError
 from services.intake.tables import ImportRow
-from services.intake.vault import Vault, VaultError
+from services.intake.vault import Vault
 from shared.database import Database
 from shared.problems import Problem
+from shared.sealing import SealError
 
 MOST_ROWS: Final = 100_000
 BATCH: Final = 200
@@ -76,7 +77,7 @@ class Importer:
             if job.rows is None:
                 return self._count(job)
             return self._take(job)
-        except (SheetError, VaultError) as error:
+        except (SheetError, SealError) as error:
             reason = str(error) if isinstance(error, SheetError) else UNREADABLE
             with self._database.writing() as writer:
                 ledger.fail(writer, job, reason, now)

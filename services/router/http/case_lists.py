@@ -1,23 +1,25 @@
 """Cases over HTTP as lists: a desk's work by what is due next, a supervisor's by what is late."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Annotated, Final
 
-from fastapi import Query
+from fastapi import Depends, Query
 from pydantic import AwareDatetime, BaseModel
 
 from services.router.domain.cases.duties import duties
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.cases.states import STATE_NAMES
 from services.router.domain.clocks import gone_at
 from services.router.http.centre import Centre, Router
 from services.router.storage.case_search import Sort, Wanted, find_cases
 from services.router.storage.cases import read_cases
 from services.router.storage.queues import BadCursor
 from shared.auth import Principal
+from shared.database import Reader
 from shared.discretion import acts_for
 from shared.events import CaseState, Category, ClockKind, Priority, Ticket
+from shared.names import STATE_NAMES
 from shared.problems import Problem
 from shared.protection import for_unit
 from shared.roles import Role
@@ -82,9 +84,7 @@ class CasePage(BaseModel):
     total: int | None
 
 
-@router.get("/cases")
-@allow(*READERS)
-def case_list(
+async def _wanted(
     centre: Router,
     caller: Caller,
     leaf: Annotated[str | None, Query(max_length=60)] = None,
@@ -101,22 +101,15 @@ def case_list(
     todo: bool = False,
     include_closed: bool = False,
     sort: Sort = Sort.DEADLINE,
-    cursor: Annotated[str | None, Query(max_length=300)] = None,
-    limit: Annotated[int, Query(ge=1, le=200)] = 50,
-) -> CasePage:
-    """Cases that the caller may look at, what is due next first.
-
-    `unit` is who leads, or while nobody does the desk that decides. `overdue` keeps to
-    cases of which a clock has run out, `todo` to those in the queue of the caller's unit (a
-    dispatcher's is the grid centre), `include_closed` adds what is closed.
-    """
+) -> Wanted:
+    """What a list of cases is asked for, kept to what its reader may look at. Raises Problem."""
     if leaf is not None and leaf not in load_taxonomy():
         raise Problem(422, "没有这个事项", slug="unknown-leaf")
     for slug in (street, unit, accused_unit):
         if slug is not None and slug not in centre.rules.policy.units:
             raise Problem(422, "没有这个单位", slug="unknown-unit")
     now = datetime.now(UTC)
-    wanted = Wanted(
+    return Wanted(
         leaf=leaf or category,
         priority=priority,
         state=state,
@@ -131,17 +124,43 @@ def case_list(
         reader=caller.unit if caller.role is Role.UNIT else None,
         barred=acts_for(caller.role, None),
         sort=sort,
-        cursor=cursor,
-        limit=limit,
     )
+
+
+WantedCases = Annotated[Wanted, Depends(_wanted)]
+
+
+@router.get("/cases")
+@allow(*READERS)
+def case_list(
+    centre: Router,
+    caller: Caller,
+    wanted: WantedCases,
+    cursor: Annotated[str | None, Query(max_length=300)] = None,
+    limit: Annotated[int, Query(ge=1, le=200)] = 50,
+) -> CasePage:
+    """Cases that the caller may look at, what is due next first.
+
+    `unit` is who leads, or while nobody does the desk that decides. `overdue` keeps to
+    cases of which a clock has run out, `todo` to those in the queue of the caller's unit (a
+    dispatcher's is the grid centre), `include_closed` adds what is closed.
+    """
     with centre.database.reading() as reader:
         try:
-            found = find_cases(reader, wanted)
+            found = find_cases(reader, replace(wanted, cursor=cursor, limit=limit))
         except BadCursor:
             raise Problem(422, "翻页游标不属于这样的列表", slug="bad-cursor") from None
-        cases = {case.number: (ticket, case) for ticket, case in read_cases(reader, found.numbers)}
-    items = [_summary(centre, *cases[number], caller, now) for number in found.numbers]
+        items = summaries(centre, reader, found.numbers, caller)
     return local_times(CasePage(items=items, next=found.following, total=found.total))
+
+
+def summaries(
+    centre: Centre, reader: Reader, numbers: Sequence[str], caller: Principal
+) -> list[CaseSummary]:
+    """Cases that there are, in the order of their numbers here, as far as the caller sees them."""
+    now = datetime.now(UTC)
+    cases = {case.number: (ticket, case) for ticket, case in read_cases(reader, numbers)}
+    return [_summary(centre, *cases[number], caller, now) for number in numbers]
 
 
 def _summary(

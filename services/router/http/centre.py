@@ -27,6 +27,7 @@ from shared.problems import Problem
 from shared.protection import note_for_unit
 from shared.relay import Relay
 from shared.roles import Role
+from shared.sealing import Seals
 
 STATUS_OF_REFUSAL: Final[dict[type[Refused], int]] = {
     NotAllowed: 403,
@@ -45,13 +46,14 @@ Entry = TypeVar("Entry", bound=LogEntry)
 class Centre:
     """The parts that the router's routes work with.
 
-    Webhooks may reach private addresses in the `reachable` networks.
+    Webhooks may reach private addresses in the `reachable` networks; `seals` keep their secrets.
     """
 
     database: Database
     rules: Rules
     watch: QueueWatch
     relay: Relay
+    seals: Seals
     reachable: Sequence[Network] = ()
 
 

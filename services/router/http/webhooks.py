@@ -18,10 +18,12 @@ from services.router.http.queues import OwnQueue
 from services.router.storage import deliveries
 from services.router.storage.deliveries import DeliveryState, WebhookState
 from services.router.storage.tables import DeliveryRow, WebhookRow
+from services.router.storage.webhook_secrets import opened, sealed
 from shared.bodies import Body
 from shared.database import Reader, Writer
 from shared.problems import Problem, not_found
 from shared.roles import Role
+from shared.sealing import SealError
 from shared.web import Caller, allow, api_router, local_times
 
 MOST: Final = 5
@@ -112,11 +114,12 @@ def add_webhook(unit: OwnQueue, body: NewWebhook, caller: Caller, centre: Router
     """
     _may_be_reached(centre, body.url)
     now = datetime.now(UTC)
+    webhook, secret = uuid4(), deliveries.new_secret()
     row = WebhookRow(
-        id=uuid4(),
+        id=webhook,
         unit=unit,
         url=body.url,
-        secret=deliveries.new_secret(),
+        secret=sealed(centre.seals, webhook, secret),
         state=WebhookState.ACTIVE,
         resting_until=now,
         created_by=caller.subject,
@@ -130,7 +133,7 @@ def add_webhook(unit: OwnQueue, body: NewWebhook, caller: Caller, centre: Router
             raise Problem(409, f"每个单位最多 {MOST} 个推送地址", slug="too-many-webhooks")
         deliveries.new_webhook(writer, row)
         view = _views(writer, [row])[0]
-    return WebhookSecret(webhook=view, secret=shown(row.secret))
+    return WebhookSecret(webhook=view, secret=shown(secret))
 
 
 @router.get("/units/{unit}/webhooks")
@@ -194,14 +197,24 @@ def replay_webhook(
 def renew_secret(
     unit: OwnQueue, webhook: WebhookId, centre: Router, caller: Caller
 ) -> WebhookSecret:
-    """A new secret. For a day the old one signs beside it."""
+    """A new secret. For a day the old one signs beside it, if it still can."""
+    secret = deliveries.new_secret()
     with centre.database.writing() as writer:
-        row = _found(writer, unit, webhook)
-        row.old_secret = row.secret
+        row = _found(writer, unit, webhook, held=True)
+        row.old_secret = row.secret if _opens(centre, row) else None
         row.old_until = datetime.now(UTC) + deliveries.BOTH_SECRETS
-        row.secret = deliveries.new_secret()
+        row.secret = sealed(centre.seals, row.id, secret)
         view = _views(writer, [row])[0]
-    return WebhookSecret(webhook=view, secret=shown(row.secret))
+    return WebhookSecret(webhook=view, secret=shown(secret))
+
+
+def _opens(centre: Centre, row: WebhookRow) -> bool:
+    """Whether a secret can sign: one whose key is lost would keep the new one from it too."""
+    try:
+        opened(centre.seals, row.id, row.secret)
+    except SealError:
+        return False
+    return True
 
 
 @router.get("/units/{unit}/webhooks/{webhook}/deliveries")
@@ -246,14 +259,17 @@ def _may_be_reached(centre: Centre, url: str) -> None:
         raise Problem(422, "公网地址要用 https", slug="target-not-allowed")
 
 
-def _found(reader: Reader, unit: str, webhook: str) -> WebhookRow:
+def _found(reader: Reader, unit: str, webhook: str, *, held: bool = False) -> WebhookRow:
     try:
-        row = reader.get(WebhookRow, UUID(webhook))
+        wanted = UUID(webhook)
     except ValueError:
-        row = None
-    if row is None or row.unit != unit:
+        raise not_found() from None
+    query = select(WebhookRow).where(WebhookRow.id == wanted, WebhookRow.unit == unit)
+    row = reader.execute(query.with_for_update() if held else query).scalar()
+    if row is None:
         raise not_found()
-    return row
+    found: WebhookRow = row
+    return found
 
 
 def _views(reader: Reader, rows: Sequence[WebhookRow]) -> list[WebhookView]:

@@ -102,6 +102,24 @@ def find_cases(reader: Reader, wanted: Wanted) -> Found:
     return Found([row.number for row in page], following, total)
 
 
+def find_numbers(reader: Reader, wanted: Wanted) -> Sequence[str]:
+    """The numbers of the page and of one case more, without a count. Raises BadCursor."""
+    statement, values = page_statement(wanted)
+    return [row.number for row in reader.execute(text(statement), values)]
+
+
+def still_found(reader: Reader, wanted: Wanted, numbers: Sequence[str]) -> Sequence[str]:
+    """Those of some cases that are what is wanted as they stand, in the same order."""
+    conditions, values = _conditions(wanted)
+    where = " AND ".join(("c.number = ANY(:numbers)", *conditions))
+    found = reader.execute(
+        text(f"SELECT c.number FROM case_record c WHERE {where}"),  # noqa: S608
+        {**values, "numbers": list(numbers)},
+    )
+    there = set(found.scalars())
+    return [number for number in numbers if number in there]
+
+
 def page_statement(wanted: Wanted) -> tuple[str, dict[str, Any]]:
     """The query for a page and one case more. Raises BadCursor."""
     conditions, values = _conditions(wanted)

@@ -16,10 +16,10 @@ from sqlalchemy import CursorResult, text
 from sqlmodel import col, select
 
 from services.router.storage.tables import WebhookRow
+from services.router.storage.webhook_secrets import SECRET_BYTES
 from shared.database import Reader, Writer
 from shared.events import QueueItem
 
-SECRET_BYTES: Final = 32
 BOTH_SECRETS: Final = timedelta(hours=24)
 """How long a replaced secret still signs beside the new one."""
 LEASE: Final = timedelta(seconds=60)

@@ -259,6 +259,7 @@ class WebhookRow(SQLModel, table=True):
 
     `position` is the number of the feed's last change that has a delivery; a receiver that
     fails as a whole is left alone until `resting_until`. `worker` has it until `leased_until`.
+    Both secrets are sealed (`webhook_secrets.py`).
     """
 
     __tablename__ = "webhook"

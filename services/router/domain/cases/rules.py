@@ -13,13 +13,13 @@ from services.router.domain.cases.states import (
     FIELD_NAMES,
     GROUPED,
     LIVE,
-    STATE_NAMES,
     TAKEN_UP,
     UNDECIDED,
     Command,
 )
 from services.router.domain.machine import Machine, Names, Row, Rule
 from shared.events import CaseFact, CaseState
+from shared.names import STATE_NAMES
 from shared.roles import Role
 
 _S = CaseState

@@ -122,25 +122,6 @@ COMMAND_NAMES: Final[Mapping[Command, str]] = MappingProxyType(
     }
 )
 
-STATE_NAMES: Final[Mapping[CaseState, str]] = MappingProxyType(
-    {
-        _S.MANUAL_DISPATCH: "待人工派单",
-        _S.AWAITING_INFO: "待补充信息",
-        _S.REDIRECTED_OUT: "已转出",
-        _S.DISPATCHED: "待签收",
-        _S.RETURN_REQUESTED: "退单待裁定",
-        _S.ACCEPTED: "已签收",
-        _S.IN_PROGRESS: "办理中",
-        _S.EXTENSION_REQUESTED: "延期待审批",
-        _S.SUSPENDED: "已挂账",
-        _S.REPLIED: "已答复待核实",
-        _S.CALLBACK_PENDING: "待回访",
-        _S.SPLIT: "已拆单",
-        _S.MERGED: "已并单",
-        _S.CLOSED: "已办结",
-    }
-)
-
 FIELD_NAMES: Final[Mapping[str, str]] = MappingProxyType(
     {
         "note": "说明",

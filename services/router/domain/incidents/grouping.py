@@ -16,10 +16,11 @@ from itertools import chain
 from typing import Final
 
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.cases.states import STATE_NAMES, Command
+from services.router.domain.cases.states import Command
 from services.router.domain.incidents.wording import Wording, overlap
 from services.router.domain.refusals import InvalidField, LimitExceeded, WrongState
 from shared.events import CaseState, is_emergency
+from shared.names import STATE_NAMES
 
 NEAR: Final = timedelta(days=3)
 STORM: Final = timedelta(minutes=30)

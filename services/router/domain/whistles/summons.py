@@ -4,7 +4,7 @@ from collections.abc import Collection, Iterable, Mapping
 from typing import Final
 
 from services.router.domain.cases.records import CaseRecord
-from services.router.domain.cases.states import AT_WORK, STATE_NAMES
+from services.router.domain.cases.states import AT_WORK
 from services.router.domain.dangers import Response
 from services.router.domain.desks import DISCIPLINE, not_accused
 from services.router.domain.policy import STREET
@@ -17,6 +17,7 @@ from services.router.domain.whistles.records import (
 )
 from shared.discretion import GRID_CENTRE
 from shared.events import CaseState, Certainty, WhistleKind, is_emergency
+from shared.names import STATE_NAMES
 
 CENTRES: Final = (GRID_CENTRE, DISCIPLINE)
 """Who blows where no street can; the latter (督查) where the grid centre is the accused."""
