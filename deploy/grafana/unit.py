@@ -38,22 +38,22 @@ def unit() -> Dashboard:
 
 
 def _now() -> tuple[Panel, ...]:
-    mine = '{unit=~"${unit:regex}"}'
+    mine, one = '{unit=~"${unit:regex}"}', "unit, clock"
     return (
         number(
             "队列",
             "队列里未办完的条目：主办、协办、哨单和台席上的。",
-            Prom(f"sum(hotline_queue_open{mine}) or vector(0)", now=True),
+            Prom(f"sum(max by (unit) (hotline_queue_open{mine})) or vector(0)", now=True),
         ),
         number(
             "24 小时内到期",
             "正在走、24 小时内到期的时钟。",
-            Prom(f"sum(hotline_clocks_due_soon{mine}) or vector(0)", now=True),
+            Prom(f"sum(max by ({one}) (hotline_clocks_due_soon{mine})) or vector(0)", now=True),
         ),
         number(
             "已超期",
             "已过期限还没完成的时钟。",
-            Prom(f"sum(hotline_clocks_overdue{mine}) or vector(0)", now=True),
+            Prom(f"sum(max by ({one}) (hotline_clocks_overdue{mine})) or vector(0)", now=True),
             bad_from=1,
         ),
         number(
@@ -133,8 +133,12 @@ def _clocks() -> tuple[Panel, ...]:
         lines(
             "队列和超期",
             "队列长度和超期的时钟。",
-            Prom('sum(hotline_queue_open{unit=~"${unit:regex}"})', "队列"),
-            Prom('sum(hotline_clocks_overdue{unit=~"${unit:regex}"})', "超期", ref="B"),
+            Prom('sum(max by (unit) (hotline_queue_open{unit=~"${unit:regex}"}))', "队列"),
+            Prom(
+                'sum(max by (unit, clock) (hotline_clocks_overdue{unit=~"${unit:regex}"}))',
+                "超期",
+                ref="B",
+            ),
             width=24,
         ),
     )
