@@ -16,12 +16,15 @@ from services.router.domain.places.names import (
     Alone,
     Form,
     Need,
+    district_form,
     estate_forms,
     heard_forms,
     office_forms,
     outside_forms,
     outside_office_forms,
+    plain_form,
     short_name,
+    station_forms,
     stem_forms,
 )
 from services.router.policy.files import Row, read_table, refuse_duplicates
@@ -188,6 +191,10 @@ def _outside_forms(kind: str, name: str) -> Iterator[Form]:
             yield from outside_office_forms(name)
         case "place":
             yield Form(name, Need.FREE)
+        case "shared":
+            yield plain_form(name)
+        case "station":
+            yield from station_forms(name)
         case "compound":
             yield Form(name, Need.FREE if len(name) > SHORT_COMPOUND else Need.SPOT)
         case _:
@@ -200,7 +207,7 @@ def _districts(registers: Registers) -> Iterator[Named]:
     for row in rows:
         name = row.required("name")
         entry = Entry(Kind.DISTRICT, name, name, name)
-        yield entry, Form(row.required("said"), Need.FREE)
+        yield entry, district_form(row.required("said"))
     for said in HOME_SAID:
         yield Entry(Kind.HOME, HOME_DISTRICT, HOME_DISTRICT, HOME_DISTRICT), Form(said, Need.FREE)
 

@@ -15,6 +15,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from services.router.domain.places.names import (
     BUILDING,
+    ESTATE_FOLLOWS,
     NAMED_SUFFIX,
     OFFICIAL_SUFFIX,
     ROAD_FOLLOWS,
@@ -205,7 +206,7 @@ class Gazetteer:
             words = text[start:end]
             place = BUILDING.match(text, end) or NAMED_SUFFIX.match(text, end)
             shown = place is not None or text.startswith(LIVES_IN, max(0, start - 2))
-            for name in names if _begins(text, start) else ():
+            for name in names if words not in names and _begins(text, start) else ():
                 wrong = sum(one != other for one, other in zip(words, name, strict=True))
                 ends_alike = len(name) > SHORTEST or words[-1] == name[-1]
                 if (wrong == 1 and ends_alike) or (shown and wrong < len(name)):
@@ -305,7 +306,9 @@ def _shown(need: Need, text: str, start: int, end: int, found: list[Mention]) ->
     match need:
         case Need.FREE:
             return True
-        case Need.AREA:
+        case Need.TOWN if ESTATE_FOLLOWS.match(text, end):
+            return False
+        case Need.AREA | Need.TOWN:
             return ROAD_FOLLOWS.match(text, end) is None
         case Need.OFFICIAL:
             return OFFICIAL_SUFFIX.match(text, end) is not None
