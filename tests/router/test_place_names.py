@@ -34,6 +34,16 @@ AS_STATIONS_ARE_SAID = [
     "地铁{}站里漏水",
     "坐地铁到{}站出来",
 ]
+CORNERS = [
+    ("雅安道前江路那嘎达", "jialingdao"),
+    ("红旗路复康路那儿", "wangdingdi"),
+    ("红旗路跟复康路那块儿", "wangdingdi"),
+    ("复康路红旗路这疙瘩", "wangdingdi"),
+    ("西湖道南丰路那溜儿有坑", "wanxing"),
+    ("密云路黄河道那一片没路灯", "xiangyanglu"),
+    ("密云路黄河道附近", "xiangyanglu"),
+    ("向阳路长江道把角那个井盖", "xiangyanglu"),
+]
 ELSEWHERE = [
     ("大胡同批发市场卖假货", "红桥区"),
     ("在大胡同买的鞋开胶", "红桥区"),
@@ -47,6 +57,7 @@ ELSEWHERE = [
     ("铃铛阁中学门口堵车", "红桥区"),
     ("东丽区万新街道停水", "东丽区"),
     ("天津市人民医院门口", "红桥区"),
+    ("我在河西区让人骗了", "河西区"),
 ]
 NO_PLACE = [
     "我们这条大胡同没有灯",
@@ -54,6 +65,7 @@ NO_PLACE = [
     "北辰家园停水",
     "东丽湖花园西门坏了",
     "武清路有坑",
+    "我是武清人，工资拖欠",
     "天津地铁站太挤",
     "地铁口有人摆摊",
     "大港油田的退休金",
@@ -72,6 +84,12 @@ SHARED = [
     ("翔宇中学食堂不干净", {"xingnan"}, "河西区"),
     ("万新街道停水", {"wanxing"}, "东丽区"),
     ("万新街停水", {"wanxing"}, "东丽区"),
+]
+NAMED_AFTER = [
+    "奥城商业广场对面",
+    "奥城商业广场门口",
+    "时代奥城商业街油烟大",
+    "奥城写字楼停电",
 ]
 
 
@@ -100,6 +118,12 @@ def test_a_station_elsewhere_is_elsewhere_however_it_is_said(
 ) -> None:
     place = where(said.format(name))
     assert (place.certainty, place.district) == (Certainty.OUTSIDE, district), place.reasons
+
+
+@pytest.mark.parametrize(("text", "street"), CORNERS)
+def test_two_roads_and_a_word_for_there_are_a_crossing(text: str, street: str) -> None:
+    place = where(text)
+    assert (place.certainty, place.street) == (Certainty.STREET, street), place.reasons
 
 
 @pytest.mark.parametrize(("text", "district"), ELSEWHERE)
@@ -136,3 +160,10 @@ def test_a_name_of_ours_and_of_another_district_goes_to_a_person(
 def test_a_shared_name_is_asked_for_by_what_tells_the_places_apart() -> None:
     question = where("人民医院门口号贩子").question
     assert question == "请问是天津市第二人民医院，还是红桥区的人民医院？"
+
+
+@pytest.mark.parametrize("text", NAMED_AFTER)
+def test_what_is_called_after_a_community_is_not_said_to_be_in_it(text: str) -> None:
+    place = where(text)
+    assert (place.certainty, place.street) == (Certainty.STREET, "tiyu-zhongxin")
+    assert place.community is None
