@@ -75,6 +75,9 @@ TAKEN_BACK = [
     ("竹华里？不是，是金厦里", "wangdingdi"),
     ("不是天大六村，是天大北五村", "wanxing"),
     ("不是梅江，是迎水里", "wangdingdi"),
+    ("报错了，刚才说的迎水里，实际是风荷园", "wanxing"),
+    ("我要反映的是风荷园而不是迎水里", "wanxing"),
+    ("更正一下不是迎水里是风荷园", "wanxing"),
     ("迎水里停水，不是风荷园", "wangdingdi"),
 ]
 NOT_TAKEN_BACK = [
@@ -95,6 +98,9 @@ REPORTED_BEFORE = [
     ("前天报过迎水里，这回风荷园也坏了", "wanxing"),
     ("前天报过迎水里的路灯，这回是井盖", "wangdingdi"),
     ("以前住迎水里，现在住风荷园，楼道灯坏了", "wanxing"),
+    ("从迎水里搬到风荷园，燃气没开通", "wanxing"),
+    ("上回是迎水里，这回是风荷园", "wanxing"),
+    ("去年是迎水里，今年轮到风荷园了", "wanxing"),
 ]
 LIKENED = [
     ("像人家莹华里那样，我们颂禹里也得装个门", "guangkai"),
@@ -102,18 +108,28 @@ LIKENED = [
     ("跟迎水里一样，我们风荷园也该装电梯", "wanxing"),
     ("不如人家川南里，我们保山南里没人扫", "wangdingdi"),
     ("像迎水里那样装个门，风荷园啥时候装", "wanxing"),
+    ("迎水里都修了，我们风荷园怎么不修", "wanxing"),
+    ("凭什么迎水里能装，我们风荷园不能装", "wanxing"),
+    ("风荷园跟迎水里比差远了", "wanxing"),
+    ("我们风荷园不如人家迎水里", "wanxing"),
 ]
 NEIGHBOURS = [
     ("紧挨着月环里的颂禹里", "guangkai"),
     ("靠着川南里的保山南里楼下", "wangdingdi"),
     ("迎水里旁边的风荷园", "wanxing"),
     ("紧邻保山南里的保山北里", "wangdingdi"),
+    ("风荷园挨着迎水里", "wanxing"),
+    ("风荷园就在迎水里旁边", "wanxing"),
+    ("迎水里后面那个风荷园", "wanxing"),
 ]
 ON_THE_WAY = [
     ("从迎水里骑到风荷园，一路没灯", {"wangdingdi", "wanxing"}),
     ("打川南里往保山南里走，路上有个坑", {"jialingdao", "wangdingdi"}),
     ("从川南里到大悦城这趟公交老不来", {"jialingdao", "xingnan"}),
     ("不是迎水里就是风荷园，反正那一块没电", {"wangdingdi", "wanxing"}),
+    ("迎水里到风荷园这段路没灯", {"wangdingdi", "wanxing"}),
+    ("在迎水里和风荷园中间那条路", {"wangdingdi", "wanxing"}),
+    ("迎水里都停水了，我们风荷园也停了", {"wangdingdi", "wanxing"}),
 ]
 ARRIVED = [
     ("从迎水里骑车到风荷园门口摔了一跤", "wanxing"),

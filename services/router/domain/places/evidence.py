@@ -12,17 +12,10 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
+from services.router.domain.places.away import Mark, home_again, in_passing, mark_of
 from services.router.domain.places.gazetteer import Entry, Gazetteer, Kind, Mention
 from services.router.domain.places.numbers import house_number
-from services.router.domain.places.roles import (
-    BESIDE,
-    Mark,
-    Role,
-    home_again,
-    in_passing,
-    mark_of,
-    roles,
-)
+from services.router.domain.places.roles import BESIDE, Role, roles
 
 AWAY: Final = frozenset({Kind.DISTRICT, Kind.OUTSIDE, Kind.NAMESAKE})
 UNREGISTERED: Final = "提到的地名不在登记册："

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from enum import StrEnum
 from typing import Final
 
-from services.router.domain.places.gazetteer import Mention
+from services.router.domain.places.gazetteer import Kind, Mention
 
 STOP: Final = ",。.;!?…"
 """What ends a clause in a normalised text."""
@@ -47,11 +47,12 @@ BEFORE: Final = (
 )
 REPORTED: Final = re.compile(
     rf"{BEFORE}[^{STOP}]{{0,8}}?(?:报|反映|反应|投诉|举报|说|打|提|问|反馈)[过了的]*(?:[是在]|一?个)?$"
+    rf"|{BEFORE}[的就]?是$"
 )
 WAS_REPORTED: Final = re.compile(
     rf"[^{STOP}]{{0,6}}?{BEFORE}[^{STOP}]{{0,4}}?(?:报|反映|投诉|举报|说|处理|解决|修)[过好完了]"
 )
-THIS_TIME: Final = re.compile(r"这[次回趟]|今[天儿]|现在|眼下|此次|本次|这会儿")
+THIS_TIME: Final = re.compile(r"这[次回趟]|今[天儿年]|现在|眼下|此次|本次|这会儿")
 
 DENIED: Final = re.compile(
     r"(?:(?<![是这那要可还])不是|(?P<unsure>[这那]不是|[不没]在)|并非)(?:[说指住报]|我们)?[在是]?(?:那个)?$"
@@ -64,11 +65,17 @@ ASKED: Final = re.compile(
 INSTEAD: Final = re.compile(rf"[^{STOP}]{{0,4}}[{STOP}]*(?:我们|[这那])?(?:而|应该)?[是在]")
 RECANTED: Final = re.compile(
     rf"{IN_IT}[{STOP}、]*(?:[哦噢啊呃哎诶嗨],?)*(?:不对|不是(?=[{STOP}])|(?<=[哦噢啊呃哎诶嗨])不|错了|口误|更正"
-    r"|我?(?:说|讲|记|打|写|报)[错岔串])"
+    rf"|我?(?:说|讲|记|打|写|报)[错岔串]|(?<=[{STOP}])(?:其实|实际))"
 )
 LIKENED: Final = re.compile(r"(?:(?<!老)人家|不如|比不[上了]|(?<!相)比|学学|参照|仿照)(?:那个?)?$")
 LIKE: Final = re.compile(r"(?:(?<!好)[像跟和同])(?:隔壁|旁边|对面|那个?)?$")
-ALIKE: Final = re.compile(r"(?:小区|社区)?(?:那边|那儿)?(?:那样|那么|那种|一样|似的|不一样|没法比)")
+ALIKE: Final = re.compile(
+    r"(?:小区|社区)?(?:那边|那儿)?(?:那样|那么|那种|一样|似的|不一样|没法比|比)"
+)
+CONTRASTED: Final = re.compile(
+    rf"(?:小区|社区)?(?:那边|那儿)?(?:都|全|能|有|早)[^{STOP}]{{0,8}}[{STOP}]?(?:我们|咱们?|俺们?)"
+)
+"""迎水里都修了，我们…"""
 OURS: Final = re.compile(r"我们|咱|我家|俺|我这")
 ALSO: Final = re.compile(rf"[^{STOP}]{{0,6}}也")
 
@@ -80,40 +87,17 @@ BESIDE: Final = re.compile(
     r"|(?:商业|购物)广场|商业街|写字楼|商务楼|公交站|地铁"
 )
 """What says that a spot lies beside a community, or in what is only called after it."""
+BY_IT: Final = re.compile(r"儿?的?(?:那个?|那片|我们|咱们)?")
+LIES_BY: Final = re.compile(
+    rf"[{STOP}]?[就紧都]*(?:(?:挨[着靠]?|[靠邻临贴守对]着|靠近|临近|毗邻|紧[邻靠])|(?P<at>在))(?:那个)?"
+)
 OF_IT: Final = re.compile(rf"[^{STOP}]{{0,4}}?的(?:那个|那片|我们|咱们)?")
 
 ROUTE_FROM: Final = re.compile(r"(?:从|打|由|自)(?:我们)?$")
-ROUTE_ON: Final = re.compile(rf"[^{STOP}]{{0,8}}?(?:到|至|奔|往|去|回)了?")
+ROUTE_ON: Final = re.compile(rf"[^{STOP}搬]{{0,8}}?(?:到|至|奔|往|去|回)了?")
 HAPPENED: Final = re.compile(
     rf"(?:小区|社区)?(?:[东南西北正]?门口?|附近|跟前|那儿|那边|边上|旁边)?(?:的?时候?)?[{STOP}]?"
     r"(?:就|给)?(?:摔|撞|掉|被|碰|遇|发现|看见|瞧见|绊|轧|崴|栽|剐|刮|车?坏)"
-)
-
-PASSING: Final = re.compile(
-    r"(?:区里|政府|人民|法院|医院|公安|城管|住建|民政|教育|管委|热线|那边说|那边也|也)?"
-    r"(?:说|回复|答复|让|推|不管|不归|没|不|来的|搬|上班|上学|政府|法院|医院|公安|城管|交界"
-    r"|工作|打工|户口|口音|人(?![民行家]))"
-)
-THERE: Final = re.compile(r"让|没|不(?![管归])")
-"""What behind 在 and a district is told of it: 在和平区让人骗了."""
-COMPARING: Final = re.compile(r"[从去到往跟和与像比]$")
-OWNED: Final = re.compile(
-    r"那?个?的?(?:物业|公司|亲戚|朋友|同学|同事|孩子|儿子|女儿|闺女|老人|[爸妈]|车|货车|司机|牌照|牌子|施工队)"
-    r"|[^,。]{0,4}(?:有房|有套|住(?![宅户建院]))"
-)
-OWNER_IS: Final = re.compile(
-    r"(?:物业|开发商|施工队|公司|师傅|司机|车|户口|媳妇|老伴|对象|邻居|租户)儿?[都也就]?是$"
-)
-"""What makes a district only somebody's: 河西区的亲戚, 西青区的物业公司, 物业是西青区的."""
-TELLS: Final = re.compile(
-    rf"(?:投诉|举报|反映|反应|[要想得]说|说的|说一?[说下]|问|咨询|关于|这[次回])[^{STOP}]{{0,10}}$"
-    rf"|(?:地[点方儿]|出事|事儿?)[^{STOP}]{{0,4}}是$|(?<![现正存])[在搁](?:[^{STOP}]{{0,4}}的?)?$"
-)
-TOLD: Final = re.compile(
-    rf"[^{STOP}]{{0,6}}?(?:[那这][边儿块头个家条]|有[个家条处]|门口)|上(?!班|学)"
-)
-HOME_AGAIN: Final = re.compile(
-    r"(?<![里园苑村])小区|楼道|楼[上下]|(?<![0-9一二三四五六七八九十])单元|邻居|家[里门]|物业|回[来家]|我们[这楼院家]|咱们?[这楼院家]"
 )
 
 
@@ -130,20 +114,10 @@ class Role(StrEnum):
     DENIED = "denied"
 
 
-class Mark(StrEnum):
-    """How much the words say that the matter is in a place away from the caller's home.
-
-    NONE: it is somebody's, or only talked about. NAMED: it stands there. TOLD: words lead to it.
-    """
-
-    NONE = "none"
-    NAMED = "named"
-    TOLD = "told"
-
-
 def roles(mentions: Sequence[Mention], text: str) -> list[Role]:
     """The part that each of the names in a normalised text plays, in their order."""
     found: list[Role] = []
+    before: Mention | None = None
     on_route = False
     for mention, following in zip(mentions, (*mentions[1:], None), strict=True):
         lead = text[max(0, mention.start - 20) : mention.start]
@@ -151,17 +125,19 @@ def roles(mentions: Sequence[Mention], text: str) -> list[Role]:
         if _denied(mention, following, lead, text):
             found.append(Role.DENIED)
         elif _lived_in(mention, lead, text) or (
-            found and found[-1] is Role.HOME and mentions[len(found) - 1].end == mention.start
+            before is not None and found[-1] is Role.HOME and before.end == mention.start
         ):
             found.append(Role.HOME)
         elif (
             on_route
             or (arrives and HAPPENED.match(text, mention.end) is None)
             or _said_beside(mention, following, lead, text)
+            or (before is not None and _beside_that(mention, before, text))
         ):
             found.append(Role.ASIDE)
         else:
             found.append(Role.MATTER)
+        before = mention
     if Role.HOME in found and any(ALSO.match(text, each.end) for each in mentions[1:]):
         return [Role.MATTER if role is Role.HOME else role for role in found]
     return found
@@ -183,6 +159,8 @@ def _denied(mention: Mention, following: Mention | None, lead: str, text: str) -
         recanted = RECANTED.match(text, mention.end, following.start)
         if recanted is not None and following.start - recanted.end() <= 8:
             return True
+    if following is not None and CONTRASTED.fullmatch(text, mention.end, following.start):
+        return ALSO.match(text, following.end) is None
     if _likened(mention, lead, text):
         return OURS.search(text, mention.end, mention.end + FAR) is not None
     return SINCE_LEFT.search(lead) is not None and LIVES_NOW.match(text, mention.end) is not None
@@ -223,35 +201,28 @@ def _reported_before(mention: Mention, lead: str, text: str) -> bool:
 
 def _only_beside(mention: Mention, following: Mention, lead: str, text: str) -> bool:
     """挨着迎水里的…, and 迎水里对面的… where that lies in another street."""
+    if NEXT_TO.search(lead):
+        return OF_IT.fullmatch(text, mention.end, following.start) is not None
     beside = BESIDE.match(text, mention.end, following.start)
-    end = beside.end() if beside else mention.end
-    if OF_IT.fullmatch(text, end, following.start) is None:
-        return False
-    streets = {entry.street for entry in mention.entries}
-    apart = streets.isdisjoint(entry.street for entry in following.entries)
-    return NEXT_TO.search(lead) is not None or (beside is not None and apart)
+    return (
+        beside is not None
+        and BY_IT.fullmatch(text, beside.end(), following.start) is not None
+        and _apart(mention, following)
+    )
 
 
-def in_passing(mention: Mention, text: str) -> bool:
-    """Whether a district is only talked about: 西青区说没接手, 从河西区搬来."""
-    lead = text[max(0, mention.start - 1) : mention.start]
-    if COMPARING.search(lead):
-        return True
-    there = lead == "在" and THERE.match(text, mention.end)
-    return not there and PASSING.match(text, mention.end) is not None
+def _beside_that(mention: Mention, before: Mention, text: str) -> bool:
+    """…挨着迎水里, …就在迎水里旁边 behind a place in another street."""
+    by = LIES_BY.fullmatch(text, before.end, mention.start)
+    return (
+        by is not None
+        and (by["at"] is None or BESIDE.match(text, mention.end) is not None)
+        and before.kind is not Kind.ROAD
+        and _apart(mention, before)
+    )
 
 
-def mark_of(mention: Mention, text: str) -> Mark:
-    """How much is said for a place away from home being where the matter is."""
-    lead = text[max(0, mention.start - 16) : mention.start]
-    if OWNED.match(text, mention.end) or OWNER_IS.search(lead) or ALSO.match(text, mention.end):
-        return Mark.NONE
-    if in_passing(mention, text):
-        return Mark.NAMED if lead.endswith(("去", "到", "在")) else Mark.NONE
-    told = TELLS.search(lead) or TOLD.match(text, mention.end)
-    return Mark.TOLD if told else Mark.NAMED
-
-
-def home_again(text: str, start: int) -> bool:
-    """Whether the words come back to the caller's home after another place."""
-    return HOME_AGAIN.search(text, start) is not None
+def _apart(one: Mention, other: Mention) -> bool:
+    return {entry.street for entry in one.entries}.isdisjoint(
+        entry.street for entry in other.entries
+    )
