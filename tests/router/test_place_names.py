@@ -17,6 +17,8 @@ OUR_STATIONS = [
     ("华苑", {"huayuan"}),
     ("天塔", {"shuishang-gongyuan"}),
     ("水上公园东路", {"tiyu-zhongxin"}),
+    ("八里台", {"xuefu"}),
+    ("天津大学", {"xuefu", "wanxing"}),
 ]
 STATIONS_ELSEWHERE = [
     ("西康路", "和平区"),
@@ -31,6 +33,7 @@ AS_STATIONS_ARE_SAID = [
     "{}地铁口有人摆摊",
     "{}站地铁口电动车乱停",
     "{}地铁C口没路灯",
+    "{}那个地铁口黑车拉客",
     "地铁{}站里漏水",
     "坐地铁到{}站出来",
 ]
@@ -42,6 +45,9 @@ CORNERS = [
     ("西湖道南丰路那溜儿有坑", "wanxing"),
     ("密云路黄河道那一片没路灯", "xiangyanglu"),
     ("密云路黄河道附近", "xiangyanglu"),
+    ("红旗路复康路那地界儿", "wangdingdi"),
+    ("西湖道南丰路那个角上有个坑", "wanxing"),
+    ("雅安道挨泊江路那块", "jialingdao"),
     ("向阳路长江道把角那个井盖", "xiangyanglu"),
 ]
 ELSEWHERE = [
@@ -90,6 +96,7 @@ NAMED_AFTER = [
     "奥城商业广场门口",
     "时代奥城商业街油烟大",
     "奥城写字楼停电",
+    "奥城酒店后厨排烟",
 ]
 
 

@@ -83,7 +83,7 @@ def _landmarks(registers: Registers) -> Iterator[Filled]:
         aliases = aliases_of(row)
         forms = [plain_form(said) for said in (name, *aliases)]
         if row.text("kind") == STATION:
-            forms += station_forms(name)
+            forms += [form for said in (name, *aliases) for form in station_forms(said)]
         yield Filled(name, aliases, entries, Registered(), tuple(forms))
 
 

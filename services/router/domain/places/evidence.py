@@ -25,11 +25,11 @@ ANOTHERS: Final = re.compile(
 )
 """What leads to a name that is part of another city's: 某县人民医院, 成都市…鼓楼, 第三人民医院."""
 
-JOINED: Final = re.compile(r"[的]?(?:[和与跟同及、,/+x×-]|以及|到|至|靠近?|挨着|交)?(?:那个)?")
+JOINED: Final = re.compile(r"[的]?(?:[和与跟同及、,/+x×-]|以及|到|至|靠近?|挨着?|交)?(?:那个)?")
 MEETING: Final = re.compile(
     r"(?:的|那个|那|这个|这)*(?:大|小)?(?:交叉?口|交[汇会]处?|交界|交叉|路口|道口|口儿?|十字|丁字|三岔"
     r"|红绿灯|信号灯|之间|中间|拐[角弯]|转[角弯]|相交|[东南西北]{1,2}角|桥|把角|跟前|附近|旁边|边[上儿]"
-    r"|[这那](?:[儿边块里头片溜]|[嘎旮疙][达瘩旯]|一[片带块]|地[方儿]|跟前))"
+    r"|[这那](?:[儿边块里头片溜]|[嘎旮疙][达瘩旯]|一[片带块]|地[方儿界]|跟前)|角[上儿])"
 )
 """What may follow two roads of which a crossing is meant."""
 

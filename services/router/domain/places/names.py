@@ -60,7 +60,10 @@ OFFICIAL_ENDINGS: Final = (
 ESTATE_ENDINGS: Final = ("花园", "家园", "公寓", "新苑", "里", "园", "苑")
 RESIDENTIAL_ENDINGS: Final = (*ESTATE_ENDINGS, "公馆", "新村", "小区", "大厦")
 OFFICE_ENDINGS: Final = ("街道", "街", "办事处")
-STATION_ENDS: Final = ("", "站", "口", "站口")
+STATION_SAID: Final = (
+    *("{}站", "地铁{}", "{}地铁", "{}地铁站", "{}地铁口", "{}地铁站口"),
+    *("{}的地铁口", "{}那地铁口", "{}那个地铁口", "{}那边地铁口"),
+)
 SHORTEST_NAME: Final = 2
 SOUND_NAME: Final = "须有两个字以上，含汉字，用半角字符，不含空格和符号"
 """What a name of the register must be, as people are told (see `sound_name`)."""
@@ -138,9 +141,8 @@ def plain_form(name: str) -> Form:
 
 def station_forms(name: str) -> Iterator[Form]:
     """The forms of a metro station: 西康路站, 地铁西康路, 西康路地铁站, 西康路地铁口."""
-    stem = name.removesuffix("站")
-    for said in (name, f"地铁{stem}", *(f"{stem}地铁{end}" for end in STATION_ENDS)):
-        yield Form(said, Need.FREE)
+    for said in STATION_SAID:
+        yield Form(said.format(name.removesuffix("站")), Need.FREE)
 
 
 def district_form(said: str) -> Form:
