@@ -31,7 +31,8 @@ TOLD: Final = re.compile(
     rf"[^{STOP}]{{0,6}}?(?:[那这][边儿块头个家条]|有[个家条处]|门口)|上(?!班|学)"
 )
 HOME_AGAIN: Final = re.compile(
-    r"(?<![里园苑村])小区|楼道|楼[上下]|(?<![0-9一二三四五六七八九十])单元|邻居|家[里门]|物业|回[来家]|我们[这楼院家]|咱们?[这楼院家]"
+    r"(?<![里园苑村])小区|楼道|楼[上下]|(?<![0-9一二三四五六七八九十])单元|邻居|家[里门]|物业|回[来家]|停[在着]"
+    rf"|(?:我们|咱们?|俺们?)(?:[这楼院怎还也都没却的]|家(?![住在是])|[{STOP}]|$)"
 )
 
 
@@ -67,5 +68,5 @@ def mark_of(mention: Mention, text: str) -> Mark:
 
 
 def home_again(text: str, start: int) -> bool:
-    """Whether the words come back to the caller's home after another place."""
+    """Whether the words come back to the caller's home, once it or another place is named."""
     return HOME_AGAIN.search(text, start) is not None

@@ -115,20 +115,26 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
         return said
     if Role.HOME not in played and Role.ASIDE not in played:
         return said
-    return _beside_home(aside.evidence(), said, told, text)
+    again = home_again(text, mentions[0].end)
+    return _beside_home(
+        aside.evidence(), said, [(each, mark_of(each, text)) for each in told], again
+    )
 
 
-def _beside_home(home: Evidence, said: Evidence, told: Sequence[Mention], text: str) -> Evidence:
+def _beside_home(
+    home: Evidence, said: Evidence, told: Sequence[tuple[Mention, Mark]], again: bool
+) -> Evidence:
     """What is said beside the caller's home, with the home where the matter may be there.
 
-    The home goes where the words tell of another district, or of a road that does not reach
-    it; it is in doubt where they only name one and do not come back to the home.
+    The home goes where the words tell of another district, or of roads of which none reaches
+    it; it is in doubt where they only name a district. `again`: they come back to the home.
     """
-    again = bool(told) and home_again(text, told[-1].end)
-    away = [(each, mark_of(each, text)) for each in told if each.kind in AWAY]
+    away = [(each, mark) for each, mark in told if each.kind in AWAY]
     if not again and any(mark is Mark.TOLD for _, mark in away):
         return replace(said, home=False)
-    if not again and not away and _out_of_reach(home, said, told, text):
+    reached = {entry.street for hint in said.hints for entry in hint.entries}
+    apart = reached and reached.isdisjoint(entry.street for _, entry in home.firm)
+    if not again and not away and apart and any(mark is Mark.TOLD for _, mark in told):
         return said
     doubted = [
         (each.entries[0].name, each.entries[0])
@@ -136,16 +142,6 @@ def _beside_home(home: Evidence, said: Evidence, told: Sequence[Mention], text: 
         if each.kind is Kind.DISTRICT and mark is (Mark.TOLD if again else Mark.NAMED)
     ]
     return home + replace(said, outside=(*said.outside, *doubted))
-
-
-def _out_of_reach(home: Evidence, said: Evidence, told: Sequence[Mention], text: str) -> bool:
-    """Whether the words tell of roads of which none reaches the street of the home."""
-    reached = {entry.street for hint in said.hints for entry in hint.entries}
-    return (
-        bool(reached)
-        and reached.isdisjoint(entry.street for _, entry in home.firm)
-        and any(mark_of(each, text) is Mark.TOLD for each in told if each.kind is Kind.ROAD)
-    )
 
 
 def _on(mention: Mention, day: date | None) -> Mention | None:
