@@ -17,7 +17,8 @@ from services.router.domain.places.gazetteer import Entry, Gazetteer, Kind, Ment
 from services.router.domain.places.numbers import house_number
 from services.router.domain.places.roles import BESIDE, Role, roles
 
-AWAY: Final = frozenset({Kind.DISTRICT, Kind.OUTSIDE, Kind.NAMESAKE})
+NAMED_DISTRICTS: Final = frozenset({Kind.DISTRICT, Kind.VAGUE})
+AWAY: Final = frozenset({*NAMED_DISTRICTS, Kind.OUTSIDE, Kind.NAMESAKE})
 UNREGISTERED: Final = "提到的地名不在登记册："
 ADJACENT: Final = re.compile(r"[市的,、·-]?")
 ANOTHERS: Final = re.compile(
@@ -130,16 +131,17 @@ def _beside_home(
     it; it is in doubt where they only name a district. `again`: they come back to the home.
     """
     away = [(each, mark) for each, mark in told if each.kind in AWAY]
-    if not again and any(mark is Mark.TOLD for _, mark in away):
+    if not again and any(mark is Mark.TOLD and each.kind is not Kind.VAGUE for each, mark in away):
         return replace(said, home=False)
     reached = {entry.street for hint in said.hints for entry in hint.entries}
     apart = reached and reached.isdisjoint(entry.street for _, entry in home.firm)
     if not again and not away and apart and any(mark is Mark.TOLD for _, mark in told):
         return said
+    enough = {Mark.TOLD} if again else {Mark.TOLD, Mark.NAMED}
     doubted = [
-        (each.entries[0].name, each.entries[0])
+        (each.entries[0].where, each.entries[0])
         for each, mark in away
-        if each.kind is Kind.DISTRICT and mark is (Mark.TOLD if again else Mark.NAMED)
+        if each.kind in NAMED_DISTRICTS and mark in enough
     ]
     return home + replace(said, outside=(*said.outside, *doubted))
 
@@ -190,6 +192,8 @@ class _Found:
         match mention.kind:
             case Kind.HOME:
                 self._home = True
+            case Kind.VAGUE:
+                pass
             case Kind.DISTRICT:
                 if not in_passing(mention, self._text):
                     self._districts.append(entry.name)

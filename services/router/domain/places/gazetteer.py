@@ -43,7 +43,8 @@ class Kind(StrEnum):
     ESTATE is a 小区 or landmark whose street is known and whose community need not be.
     HINT is one of which the register only supposes the street, or holds several: a proposal.
     NAMESAKE is a community that only another district's register holds: a 小区 of ours
-    may bear the same name. ORDINARY is a word that contains a name and means no place.
+    may bear the same name. VAGUE is a district's bare name that is a word as well (河东): it
+    only puts a home in doubt. ORDINARY is a word that contains a name and means no place.
     """
 
     COMMUNITY = "community"
@@ -54,6 +55,7 @@ class Kind(StrEnum):
     OUTSIDE = "outside"
     NAMESAKE = "namesake"
     DISTRICT = "district"
+    VAGUE = "vague"
     HOME = "home"
     ROAD = "road"
     ORDINARY = "ordinary"
