@@ -91,8 +91,10 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
     if not mentions:
         return NOTHING
     crossed = dict(_crossings(mentions, text))
-    matter, aside = _Found(gazetteer, text), _Found(gazetteer, text)
     played = roles(mentions, text)
+    alone = Role.HOME not in played and Role.ASIDE not in played
+    matter = _Found(gazetteer, text)
+    aside = matter if alone else _Found(gazetteer, text)
     told: list[Mention] = []
     before: Mention | None = None
     skip: Mention | None = None
@@ -112,9 +114,7 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
                 told.append(mention)
         before = mention
     said = matter.evidence()
-    if said.firm or said.stems or any(not hint.road for hint in said.hints):
-        return said
-    if Role.HOME not in played and Role.ASIDE not in played:
+    if alone or said.firm or said.stems or any(not hint.road for hint in said.hints):
         return said
     again = home_again(text, mentions[0].end)
     return _beside_home(
