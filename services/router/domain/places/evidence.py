@@ -201,12 +201,12 @@ class _Found:
                 self._take_road(mention, entry)
             case Kind.OUTSIDE:
                 self._outside.extend((mention.text, each) for each in mention.entries)
-            case Kind.NAMESAKE if led or (mention.official and len(mention.text) > 2):
-                self._outside.extend((mention.text, each) for each in mention.entries)
-            case Kind.NAMESAKE:
-                self._namesakes.append(mention)
+            case Kind.NAMESAKE if own := _own(mention, led):
+                self._outside.extend((mention.text, each) for each in own)
             case _ if led is not None:
                 self._outside.append((mention.text, led))
+            case Kind.NAMESAKE:
+                self._namesakes.append(mention)
             case Kind.MOVED:
                 self._moved.append((mention.text, entry))
             case Kind.HINT:
@@ -262,6 +262,13 @@ def _led_by(before: Mention | None, mention: Mention, text: str) -> Entry | None
         return None
     gap = text[before.end : mention.start]
     return before.entries[0] if ADJACENT.fullmatch(gap) else None
+
+
+def _own(mention: Mention, led: Entry | None) -> tuple[Entry, ...]:
+    """The namesakes that a name certainly means: those of the district before it, or official."""
+    if led is not None:
+        return tuple(entry for entry in mention.entries if entry.district == led.district)
+    return mention.entries if mention.official and len(mention.text) > 2 else ()
 
 
 def _of_another_city(mention: Mention, text: str) -> bool:

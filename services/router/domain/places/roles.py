@@ -32,7 +32,7 @@ REPORTS: Final = re.compile(
 )
 STAYS_IN: Final = re.compile(r"(?:我|我们|我家|本人)(?:现在|目前|就)?[在搁]$")
 STAYS: Final = re.compile(rf"{IN_IT}[0-9号楼栋门单元]*(?:住(?![户宅建])|租房)")
-CAME: Final = re.compile(r"(?:从|打|由|去|到|在|往)$")
+CAME: Final = re.compile(r"[从打由去到在往]$")
 WENT: Final = re.compile(
     r"(?:小区|社区)?(?:那边|这边)?(?:上班|工作|上学|买(?![的了])|下车|坐|出来|出发|过来|搬|走|路过|回家|回来)"
 )
@@ -55,8 +55,8 @@ WAS_REPORTED: Final = re.compile(
 THIS_TIME: Final = re.compile(r"这[次回趟]|今[天儿年]|现在|眼下|此次|本次|这会儿")
 
 DENIED: Final = re.compile(
-    r"(?:(?<![是这那要可还])不是|(?P<unsure>[这那]不是|[不没]在)|并非)(?:[说指住报]|我们)?[在是]?(?:那个)?$"
-    r"|[听写记当说看弄搞登]成了?$|[派转分送听写记]错[到给成]?了?$"
+    r"(?:(?<![是这那要可还])不是|(?P<unsure>[这那]不是|[不没]在)|并非)[说指住报]?[在是]?(?:那个)?$"
+    r"|[听写记当说看弄搞登]成了?$|[派转分送听写记]错[到给成]?了?$|(?:别|甭|先不)[提说](?:我们?家?)?$"
 )
 ASKED: Final = re.compile(
     r"(?:小区|社区)?(?:[吗嘛么]|就是|还是|的?(?:人|业主|居民|住户|物业|车|问题|责任|事))"
@@ -93,12 +93,18 @@ LIES_BY: Final = re.compile(
 )
 OF_IT: Final = re.compile(rf"[^{STOP}]{{0,4}}?的(?:那个|那片|我们|咱们)?")
 
-ROUTE_FROM: Final = re.compile(r"(?:从|打|由|自)(?:我们)?$")
+ROUTE_FROM: Final = re.compile(r"[从打由自]$")
 ROUTE_ON: Final = re.compile(rf"[^{STOP}搬]{{0,8}}?(?:到|至|奔|往|去|回)了?")
 HAPPENED: Final = re.compile(
     rf"(?:小区|社区)?(?:[东南西北正]?门口?|附近|跟前|那儿|那边|边上|旁边)?(?:的?时候?)?[{STOP}]?"
     r"(?:就|给)?(?:摔|撞|掉|被|碰|遇|发现|看见|瞧见|绊|轧|崴|栽|剐|刮|车?坏)"
 )
+
+
+LEADS: Final = frozenset(
+    "从打由自去到在往是住搁于叫津市开区家个那过了的报映应诉说提问馈指非成错给如比上学照像跟和同壁边面着靠近邻挨"
+)
+"""The letters that the words before a name which tell its part end with."""
 
 
 class Role(StrEnum):
@@ -120,7 +126,7 @@ def roles(mentions: Sequence[Mention], text: str) -> list[Role]:
     before: Mention | None = None
     on_route = False
     for mention, following in zip(mentions, (*mentions[1:], None), strict=True):
-        lead = text[max(0, mention.start - 20) : mention.start]
+        lead = _lead(text, mention.start)
         arrives, on_route = on_route, _sets_out(mention, following, lead, text)
         if _denied(mention, following, lead, text):
             found.append(Role.DENIED)
@@ -141,6 +147,12 @@ def roles(mentions: Sequence[Mention], text: str) -> list[Role]:
     if Role.HOME in found and any(ALSO.match(text, each.end) for each in mentions[1:]):
         return [Role.MATTER if role is Role.HOME else role for role in found]
     return found
+
+
+def _lead(text: str, start: int) -> str:
+    """The words before a name, without 我们; nothing where they cannot tell its part."""
+    end = start - 2 if text.startswith(("我们", "咱们", "俺们"), max(0, start - 2)) else start
+    return text[max(0, end - 20) : end] if text[max(0, end - 1) : end] in LEADS else ""
 
 
 def _sets_out(mention: Mention, following: Mention | None, lead: str, text: str) -> bool:
@@ -194,9 +206,9 @@ def _said_beside(mention: Mention, following: Mention | None, lead: str, text: s
 
 def _reported_before(mention: Mention, lead: str, text: str) -> bool:
     """前天报过迎水里，这回是…"""
-    return (
+    return THIS_TIME.search(text, mention.end, mention.end + FAR) is not None and (
         REPORTED.search(lead) is not None or WAS_REPORTED.match(text, mention.end) is not None
-    ) and THIS_TIME.search(text, mention.end, mention.end + FAR) is not None
+    )
 
 
 def _only_beside(mention: Mention, following: Mention, lead: str, text: str) -> bool:
