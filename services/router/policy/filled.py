@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import product
+from typing import Final
 
 from services.router.domain.places.gazetteer import Entry, Kind, Registered
 from services.router.domain.places.names import (
@@ -13,6 +14,8 @@ from services.router.domain.places.names import (
     Need,
     estate_forms,
     heard_forms,
+    plain_form,
+    station_forms,
 )
 from services.router.policy.files import refuse_duplicates
 from services.router.policy.places import (
@@ -28,6 +31,8 @@ from services.router.policy.places import (
 )
 
 Named = tuple[Entry, Form]
+STATION: Final = "metro"
+"""The kind of landmark whose name has a station's forms."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,12 +81,10 @@ def _landmarks(registers: Registers) -> Iterator[Filled]:
     for row in rows:
         name, entries = row.required("name"), landmark_of(registers, row)
         aliases = aliases_of(row)
-        forms = tuple(_plain(said) for said in (name, *aliases))
-        yield Filled(name, aliases, entries, Registered(), forms)
-
-
-def _plain(name: str) -> Form:
-    return Form(name, Need.SPOT if len(name) == SHORTEST_NAME else Need.FREE)
+        forms = [plain_form(said) for said in (name, *aliases)]
+        if row.text("kind") == STATION:
+            forms += [form for said in (name, *aliases) for form in station_forms(said)]
+        yield Filled(name, aliases, entries, Registered(), tuple(forms))
 
 
 def _enclaves(registers: Registers) -> Iterator[Filled]:
@@ -90,7 +93,7 @@ def _enclaves(registers: Registers) -> Iterator[Filled]:
     for row in rows:
         entry, registered = enclave_of(registers, row)
         aliases = aliases_of(row)
-        forms = tuple(_plain(said) for said in (entry.name, *aliases))
+        forms = tuple(plain_form(said) for said in (entry.name, *aliases))
         yield Filled(entry.name, aliases, (entry,), registered, forms)
 
 

@@ -36,7 +36,7 @@ OPTIONAL: Final = ("aliases", "confidence", "valid_from", "valid_to")
 
 SOURCED: Final = ("sourced-2+", "sourced-1")
 CONFIDENCES: Final = (*SOURCED, SUPPOSED)
-OUTSIDE_KINDS: Final = ("street", "place", "compound", "community")
+OUTSIDE_KINDS: Final = ("street", "place", "station", "shared", "compound", "community")
 
 ENCLAVE_CLASSES: Final = ("城中村", "接壤的插花地", "不接壤的插花地", "责任不清地带")
 
@@ -131,6 +131,7 @@ def pass_of(registers: Registers, row: Row) -> tuple[str, Entry]:
 def outside_of(registers: Registers, row: Row) -> tuple[Entry, ...]:
     """A street, place or community of another district, under each way to say it.
 
+    A `shared` name is borne elsewhere too, perhaps by a place of ours: a question, nothing more.
     Raises PolicyError.
     """
     name, district = said(row, "name"), row.required("district")
@@ -139,7 +140,7 @@ def outside_of(registers: Registers, row: Row) -> tuple[Entry, ...]:
     kind = row.known("kind", OUTSIDE_KINDS, "类别")
     where = district if kind == "street" else district + row.text("street")
     said_so = (name, *aliases_of(row))
-    found = Kind.NAMESAKE if kind == "community" else Kind.OUTSIDE
+    found = {"community": Kind.NAMESAKE, "shared": Kind.HINT}.get(kind, Kind.OUTSIDE)
     return tuple(Entry(found, each, where, district) for each in said_so)
 
 

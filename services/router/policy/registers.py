@@ -16,12 +16,15 @@ from services.router.domain.places.names import (
     Alone,
     Form,
     Need,
+    district_form,
     estate_forms,
     heard_forms,
     office_forms,
     outside_forms,
     outside_office_forms,
+    plain_form,
     short_name,
+    station_forms,
     stem_forms,
 )
 from services.router.policy.files import Row, read_table, refuse_duplicates
@@ -40,6 +43,8 @@ COMMUNITIES: Final = ("code", "name", "street", "alone")
 OLD_NAMES: Final = ("name", "community", "street", "alone", "note")
 TRANSFERRED: Final = ("name", "old_code", "old_street", "district", "new_street", "note")
 DISTRICTS: Final = ("name", "said")
+WORD: Final = ("word",)
+"""The optional column of districts: whether what is said is a word as well."""
 STEMS: Final = ("stem", "names", "alone", "note")
 LOOKALIKES: Final = ("heard", "meant")
 ORDINARY: Final = ("word", "why")
@@ -131,7 +136,10 @@ def open_registers(
             row.text("word"): "普通词语"
             for row in read_table(directory / "ordinary_words.csv", ORDINARY)
         },
-        **{row.text("said"): "区名" for row in read_table(directory / "districts.csv", DISTRICTS)},
+        **{
+            row.text("said"): "区名"
+            for row in read_table(directory / "districts.csv", DISTRICTS, WORD)
+        },
         **{
             row.text("name"): "已划出南开区的社区"
             for row in read_table(directory / "transferred.csv", TRANSFERRED)
@@ -188,6 +196,10 @@ def _outside_forms(kind: str, name: str) -> Iterator[Form]:
             yield from outside_office_forms(name)
         case "place":
             yield Form(name, Need.FREE)
+        case "shared":
+            yield plain_form(name)
+        case "station":
+            yield from station_forms(name)
         case "compound":
             yield Form(name, Need.FREE if len(name) > SHORT_COMPOUND else Need.SPOT)
         case _:
@@ -195,12 +207,13 @@ def _outside_forms(kind: str, name: str) -> Iterator[Form]:
 
 
 def _districts(registers: Registers) -> Iterator[Named]:
-    rows = registers.table("districts", DISTRICTS)
+    rows = registers.table("districts", DISTRICTS, WORD)
     refuse_duplicates(rows, "said")
     for row in rows:
         name = row.required("name")
-        entry = Entry(Kind.DISTRICT, name, name, name)
-        yield entry, Form(row.required("said"), Need.FREE)
+        word = bool(row.text("word")) and row.yes_or_no("word")
+        entry = Entry(Kind.VAGUE if word else Kind.DISTRICT, name, name, name)
+        yield entry, district_form(row.required("said"))
     for said in HOME_SAID:
         yield Entry(Kind.HOME, HOME_DISTRICT, HOME_DISTRICT, HOME_DISTRICT), Form(said, Need.FREE)
 

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Final
 
 from services.router.domain.places.evidence import Hint
-from services.router.domain.places.gazetteer import Entry, Gazetteer, Mention
+from services.router.domain.places.gazetteer import HOME_DISTRICT, Entry, Gazetteer, Kind, Mention
 
 ASK_ANYWHERE: Final = "请问在哪条路、哪个小区，或者哪个路口附近？"
 NAMED_AT_MOST: Final = 4
@@ -15,7 +15,10 @@ SUPPOSED: Final = "derived"
 
 
 def common(hints: Sequence[Hint]) -> list[tuple[str, Entry]]:
-    """The places that all hints leave, or where they share none, those that any leaves."""
+    """The places that all hints leave, or where they share none, those that any leaves.
+
+    What elsewhere bears the same name stays: nothing said of a street speaks against it.
+    """
     streets = [{entry.street for entry in hint.entries if entry.street} for hint in hints]
     known = [found for found in streets if found]
     shared = set.intersection(*known) if known else set()
@@ -25,9 +28,14 @@ def common(hints: Sequence[Hint]) -> list[tuple[str, Entry]]:
         return found
     left: dict[str | None, tuple[str, Entry]] = {}
     for words, entry in found:
-        if entry.street in shared:
+        if entry.street in shared or (entry.kind is Kind.HINT and elsewhere(entry)):
             left.setdefault(entry.street, (words, entry))
     return list(left.values())
+
+
+def elsewhere(entry: Entry) -> bool:
+    """Whether a place lies in another district."""
+    return entry.district != HOME_DISTRICT
 
 
 def narrowed(stem: Mention, hints: Iterable[Hint]) -> Mention:
@@ -70,6 +78,8 @@ def asking_where(
     and a person looks it up.
     """
     named = [hint for hint in hints if not hint.road]
+    if any(elsewhere(entry) for hint in named for entry in hint.entries):
+        return f"请问是{'，还是'.join(dict.fromkeys(_told_apart(entry) for _, entry in left))}？"
     if named and len(left) == 1 and left[0][1].street is not None:
         return None
     if named:
@@ -81,3 +91,8 @@ def asking_where(
     if len(ends) > 1:
         return f"请问是{road}靠{'那头，还是靠'.join(ends)}那头？"
     return f"请问是在{road}的哪一段，靠近哪个路口或者哪个小区？"
+
+
+def _told_apart(entry: Entry) -> str:
+    """A place by its name, and one elsewhere by its district too."""
+    return f"{entry.district}的{entry.name}" if elsewhere(entry) else entry.name

@@ -12,35 +12,25 @@ from datetime import date
 from itertools import pairwise
 from typing import Final
 
+from services.router.domain.places.away import Mark, home_again, in_passing, mark_of
 from services.router.domain.places.gazetteer import Entry, Gazetteer, Kind, Mention
 from services.router.domain.places.numbers import house_number
+from services.router.domain.places.roles import BESIDE, Role, roles
 
+NAMED_DISTRICTS: Final = frozenset({Kind.DISTRICT, Kind.VAGUE})
+AWAY: Final = frozenset({*NAMED_DISTRICTS, Kind.OUTSIDE, Kind.NAMESAKE})
 UNREGISTERED: Final = "提到的地名不在登记册："
 ADJACENT: Final = re.compile(r"[市的,、·-]?")
-PASSING: Final = re.compile(
-    r"(?:区里|政府|人民|法院|医院|公安|城管|住建|民政|教育|管委|热线|那边说|那边也|也)?"
-    r"(?:说|回复|答复|让|推|不管|不归|没|不|来的|搬|上班|上学|政府|法院|医院|公安|城管|交界)"
-)
-COMPARING: Final = re.compile(r"[从去到往跟和与像比]$")
 ANOTHERS: Final = re.compile(
     r"(?:[县省旗]|(?<![津本全我超菜夜早集门花闹])市|第[0-9一二三四五六七八九十]+)新?$"
 )
 """What leads to a name that is part of another city's: 某县人民医院, 成都市…鼓楼, 第三人民医院."""
 
-LIVES: Final = re.compile(r"(?:家住|我住|住在|现住|我们住|我是)(?:在|于)?(?:天津市?)?(?:南开区)?$")
-RESIDES: Final = re.compile(r"(?:小区|社区)?的?(?:居民|住户|业主|租户|村民)")
-CAME: Final = re.compile(r"(?:从|打|由|去|到|在|往)$")
-WENT: Final = re.compile(
-    r"(?:小区|社区)?(?:那边|这边)?(?:上班|工作|上学|买|下车|坐|出来|出发|过来|搬|走|路过|回家|回来)"
-)
-BESIDE: Final = re.compile(
-    r"(?:小区|社区)?(?:的)?(?:[东南西北正]{1,2}门)?(?:那?个?)?(?:的)?"
-    r"(?:斜?正?对[面过]|对个儿|马路对[面过]|旁边|边上|隔壁|附近|后身|后面|背后|对着)"
-)
-JOINED: Final = re.compile(r"[的]?(?:[和与跟同及、,/+x×-]|以及|到|至|靠近?|挨着|交)?(?:那个)?")
+JOINED: Final = re.compile(r"[的]?(?:[和与跟同及、,/+x×-]|以及|到|至|靠近?|挨着?|交)?(?:那个)?")
 MEETING: Final = re.compile(
     r"(?:的|那个|那|这个|这)*(?:大|小)?(?:交叉?口|交[汇会]处?|交界|交叉|路口|道口|口儿?|十字|丁字|三岔"
-    r"|红绿灯|信号灯|之间|中间|拐[角弯]|转[角弯]|相交|[东南西北]{1,2}角|桥)"
+    r"|红绿灯|信号灯|之间|中间|拐[角弯]|转[角弯]|相交|[东南西北]{1,2}角|桥|把角|跟前|附近|旁边|边[上儿]"
+    r"|[这那](?:[儿边块里头片溜]|[嘎旮疙][达瘩旯]|一[片带块]|地[方儿界]|跟前)|角[上儿])"
 )
 """What may follow two roads of which a crossing is meant."""
 
@@ -101,27 +91,59 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
     if not mentions:
         return NOTHING
     crossed = dict(_crossings(mentions, text))
-    matter, aside = _Found(gazetteer, text), None
+    played = roles(mentions, text)
+    alone = Role.HOME not in played and Role.ASIDE not in played
+    matter = _Found(gazetteer, text)
+    aside = matter if alone else _Found(gazetteer, text)
+    told: list[Mention] = []
     before: Mention | None = None
     skip: Mention | None = None
-    for mention in mentions:
+    for mention, role in zip(mentions, played, strict=True):
         if mention is skip:
             before, skip = mention, None
             continue
-        with_road = crossed.get(mention.start)
-        if with_road is not None:
-            matter.take_crossing(mention, with_road)
-            skip = with_road
-        elif _only_said(mention, text):
-            aside = aside or _Found(gazetteer, text)
-            aside.take(mention, before)
+        skip = crossed.get(mention.start)
+        side = matter if role is Role.MATTER else aside
+        if role is Role.DENIED:
+            pass
+        elif skip is not None:
+            side.take_crossing(mention, skip)
         else:
-            matter.take(mention, before)
+            side.take(mention, before)
+            if role is Role.MATTER:
+                told.append(mention)
         before = mention
     said = matter.evidence()
-    if aside is None or said.firm or said.stems or any(not hint.road for hint in said.hints):
+    if alone or said.firm or said.stems or any(not hint.road for hint in said.hints):
         return said
-    return aside.evidence() + said
+    again = home_again(text, mentions[0].end)
+    return _beside_home(
+        aside.evidence(), said, [(each, mark_of(each, text)) for each in told], again
+    )
+
+
+def _beside_home(
+    home: Evidence, said: Evidence, told: Sequence[tuple[Mention, Mark]], again: bool
+) -> Evidence:
+    """What is said beside the caller's home, with the home where the matter may be there.
+
+    The home goes where the words tell of another district, or of roads of which none reaches
+    it; it is in doubt where they only name a district. `again`: they come back to the home.
+    """
+    away = [(each, mark) for each, mark in told if each.kind in AWAY]
+    if not again and any(mark is Mark.TOLD and each.kind is not Kind.VAGUE for each, mark in away):
+        return replace(said, home=False)
+    reached = {entry.street for hint in said.hints for entry in hint.entries}
+    apart = reached and reached.isdisjoint(entry.street for _, entry in home.firm)
+    if not again and not away and apart and any(mark is Mark.TOLD for _, mark in told):
+        return said
+    enough = {Mark.TOLD} if again else {Mark.TOLD, Mark.NAMED}
+    doubted = [
+        (each.entries[0].where, each.entries[0])
+        for each, mark in away
+        if each.kind in NAMED_DISTRICTS and mark in enough
+    ]
+    return home + replace(said, outside=(*said.outside, *doubted))
 
 
 def _on(mention: Mention, day: date | None) -> Mention | None:
@@ -170,19 +192,21 @@ class _Found:
         match mention.kind:
             case Kind.HOME:
                 self._home = True
+            case Kind.VAGUE:
+                pass
             case Kind.DISTRICT:
-                if not _in_passing(mention, self._text):
+                if not in_passing(mention, self._text):
                     self._districts.append(entry.name)
             case Kind.ROAD:
                 self._take_road(mention, entry)
             case Kind.OUTSIDE:
                 self._outside.extend((mention.text, each) for each in mention.entries)
-            case Kind.NAMESAKE if led or (mention.official and len(mention.text) > 2):
-                self._outside.extend((mention.text, each) for each in mention.entries)
-            case Kind.NAMESAKE:
-                self._namesakes.append(mention)
+            case Kind.NAMESAKE if own := _own(mention, led):
+                self._outside.extend((mention.text, each) for each in own)
             case _ if led is not None:
                 self._outside.append((mention.text, led))
+            case Kind.NAMESAKE:
+                self._namesakes.append(mention)
             case Kind.MOVED:
                 self._moved.append((mention.text, entry))
             case Kind.HINT:
@@ -240,27 +264,18 @@ def _led_by(before: Mention | None, mention: Mention, text: str) -> Entry | None
     return before.entries[0] if ADJACENT.fullmatch(gap) else None
 
 
+def _own(mention: Mention, led: Entry | None) -> tuple[Entry, ...]:
+    """The namesakes that a name certainly means: those of the district before it, or official."""
+    if led is not None:
+        return tuple(entry for entry in mention.entries if entry.district == led.district)
+    return mention.entries if mention.official and len(mention.text) > 2 else ()
+
+
 def _of_another_city(mention: Mention, text: str) -> bool:
     return (
         ANOTHERS.search(text, max(0, mention.start - 6), mention.start) is not None
         and "天津" not in text[max(0, mention.start - 8) : mention.start]
     )
-
-
-def _in_passing(mention: Mention, text: str) -> bool:
-    """Whether a district is only talked about: 西青区说没接手, 从河西区搬来."""
-    return (
-        PASSING.match(text, mention.end) is not None
-        or COMPARING.search(text, max(0, mention.start - 1), mention.start) is not None
-    )
-
-
-def _only_said(mention: Mention, text: str) -> bool:
-    """Whether the words say where somebody lives, works or came from, not where the matter is."""
-    lead = text[max(0, mention.start - 12) : mention.start]
-    if LIVES.search(lead):
-        return not lead.endswith("我是") or RESIDES.match(text, mention.end) is not None
-    return CAME.search(lead) is not None and WENT.match(text, mention.end) is not None
 
 
 def _numbered(gazetteer: Gazetteer, road: Entry, text: str, end: int) -> tuple[Entry | None, str]:

@@ -15,6 +15,7 @@ from ahocorasick_rs import AhoCorasick, MatchKind
 
 from services.router.domain.places.names import (
     BUILDING,
+    ESTATE_FOLLOWS,
     NAMED_SUFFIX,
     OFFICIAL_SUFFIX,
     ROAD_FOLLOWS,
@@ -30,7 +31,7 @@ HOME_DISTRICT: Final = "南开区"
 
 WORD_BREAKS: Final = frozenset(
     "在住是们咱的到从去于区街道路市县由我家叫像和与跟及对映诉说就有老向址搁津这那个边至往问请"
-    "经近过被把给让为属村号楼口里现着了时此该前后旁隔壁面位者户民士询求"
+    "经近过被把给让为属村号楼口里现着了时此该前后旁隔壁面位者户民士询求报来"
 )
 LIVES_IN: Final = ("住在", "家住")
 ROAD_ENDINGS: Final = ("路", "街", "道")
@@ -42,7 +43,8 @@ class Kind(StrEnum):
     ESTATE is a 小区 or landmark whose street is known and whose community need not be.
     HINT is one of which the register only supposes the street, or holds several: a proposal.
     NAMESAKE is a community that only another district's register holds: a 小区 of ours
-    may bear the same name. ORDINARY is a word that contains a name and means no place.
+    may bear the same name. VAGUE is a district's bare name that is a word as well (河东): it
+    only puts a home in doubt. ORDINARY is a word that contains a name and means no place.
     """
 
     COMMUNITY = "community"
@@ -53,6 +55,7 @@ class Kind(StrEnum):
     OUTSIDE = "outside"
     NAMESAKE = "namesake"
     DISTRICT = "district"
+    VAGUE = "vague"
     HOME = "home"
     ROAD = "road"
     ORDINARY = "ordinary"
@@ -205,7 +208,7 @@ class Gazetteer:
             words = text[start:end]
             place = BUILDING.match(text, end) or NAMED_SUFFIX.match(text, end)
             shown = place is not None or text.startswith(LIVES_IN, max(0, start - 2))
-            for name in names if _begins(text, start) else ():
+            for name in names if words not in names and _begins(text, start) else ():
                 wrong = sum(one != other for one, other in zip(words, name, strict=True))
                 ends_alike = len(name) > SHORTEST or words[-1] == name[-1]
                 if (wrong == 1 and ends_alike) or (shown and wrong < len(name)):
@@ -305,7 +308,9 @@ def _shown(need: Need, text: str, start: int, end: int, found: list[Mention]) ->
     match need:
         case Need.FREE:
             return True
-        case Need.AREA:
+        case Need.TOWN if ESTATE_FOLLOWS.match(text, end):
+            return False
+        case Need.AREA | Need.TOWN:
             return ROAD_FOLLOWS.match(text, end) is None
         case Need.OFFICIAL:
             return OFFICIAL_SUFFIX.match(text, end) is not None

@@ -21,13 +21,15 @@ class Need(StrEnum):
     OFFICIAL: a word can begin here and 社区 or 居委会 follows. NAMED: that, or
     小区 or a building number follows, or a district, a street or 住在 stands directly before,
     or nothing else was said. SPOT: that, or the words behind it make a place of it (门口, 对面,
-    西门, 那儿) where a word can begin. AREA: no road or station of that name follows, and a
-    word can begin here if the form is short. FREE: nothing. Listed strictest first.
+    西门, 那儿) where a word can begin. TOWN: what AREA needs, and no estate's name follows.
+    AREA: no road or station of that name follows, and a word can begin here if the form is
+    short. FREE: nothing. Listed strictest first.
     """
 
     OFFICIAL = "official"
     NAMED = "named"
     SPOT = "spot"
+    TOWN = "town"
     AREA = "area"
     FREE = "free"
 
@@ -58,6 +60,10 @@ OFFICIAL_ENDINGS: Final = (
 ESTATE_ENDINGS: Final = ("花园", "家园", "公寓", "新苑", "里", "园", "苑")
 RESIDENTIAL_ENDINGS: Final = (*ESTATE_ENDINGS, "公馆", "新村", "小区", "大厦")
 OFFICE_ENDINGS: Final = ("街道", "街", "办事处")
+STATION_SAID: Final = (
+    *("{}站", "地铁{}", "{}地铁", "{}地铁站", "{}地铁口", "{}地铁站口"),
+    *("{}的地铁口", "{}那地铁口", "{}那个地铁口", "{}那边地铁口"),
+)
 SHORTEST_NAME: Final = 2
 SOUND_NAME: Final = "须有两个字以上，含汉字，用半角字符，不含空格和符号"
 """What a name of the register must be, as people are told (see `sound_name`)."""
@@ -77,6 +83,11 @@ ROAD_FOLLOWS: Final = re.compile(
     r"[东西南北中]?[一二三四五六七八九十]?"
     r"(?:路|道|街(?!坊)|大街|桥|立交|站|地铁|公交|市|区|县|省|医院|中学|小学|大学|江|河)"
 )
+
+ESTATE_FOLLOWS: Final = re.compile(
+    r"[一-鿿]{0,2}?(?:家园|花园|公寓|小区|新城|新村|大厦|三角洲)|[一-鿿]?(?:里(?![面边头])|园|苑|湾|湖)"
+)
+"""What makes a district's bare name part of an estate's: 北辰家园."""
 
 
 def normalised(text: str) -> str:
@@ -121,6 +132,22 @@ def office_forms(name: str) -> Iterator[Form]:
     """The forms of one of our street offices: 万兴街道, 万兴街, 万兴办事处."""
     for ending in OFFICE_ENDINGS:
         yield Form(name.removesuffix("街道") + ending, Need.FREE)
+
+
+def plain_form(name: str) -> Form:
+    """The one form of a landmark: the shortest are words as well, and need words about a spot."""
+    return Form(name, Need.SPOT if len(name) == SHORTEST_NAME else Need.FREE)
+
+
+def station_forms(name: str) -> Iterator[Form]:
+    """The forms of a metro station: 西康路站, 地铁西康路, 西康路地铁站, 西康路地铁口."""
+    for said in STATION_SAID:
+        yield Form(said.format(name.removesuffix("站")), Need.FREE)
+
+
+def district_form(said: str) -> Form:
+    """The form of another district: 武清 alone also begins names of roads and estates."""
+    return Form(said, Need.FREE if said.endswith(("区", "县")) else Need.TOWN)
 
 
 def outside_office_forms(name: str) -> Iterator[Form]:

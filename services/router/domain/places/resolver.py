@@ -91,9 +91,10 @@ def _judge(gazetteer: Gazetteer, said: Evidence, text: str) -> Place:
         return _transferred(said)
     if said.firm or said.stems:
         return _ours(gazetteer, said)
-    if said.outside:
-        return _outside(said.outside)
-    if said.hints and (said.home or not _leads_to(said.hints, said.districts)):
+    ours = any(not hint.road for hint in said.hints)
+    if said.outside and not ours:
+        return _mishearable(gazetteer, said, text) or _outside(said.outside)
+    if said.hints and (said.home or said.outside or not _leads_to(said.hints, said.districts)):
         return _hinted(gazetteer, said)
     if said.districts and not said.home:
         named = tuple(dict.fromkeys(said.districts))
@@ -121,7 +122,27 @@ def _outside(outside: Iterable[tuple[str, Entry]]) -> Place:
     return Place(
         district=districts.pop() if len(districts) == 1 else None,
         certainty=Certainty.OUTSIDE,
-        reasons=_unique(f"“{words}”属{entry.where}" for words, entry in found),
+        reasons=_unique(_lies(words, entry) for words, entry in found),
+    )
+
+
+def _mishearable(gazetteer: Gazetteer, said: Evidence, text: str) -> Place | None:
+    """A question where a name elsewhere sounds like one of ours and no other district is said.
+
+    万新街道 is 东丽区's, and what a speech recogniser makes of 万兴街道.
+    """
+    names = {words for words, _ in said.outside}
+    alike = () if said.districts else gazetteer.heard_in(text)
+    ours = [(words, entry) for words, entry in alike if words in names]
+    if not ours:
+        return None
+    return Place(
+        district=HOME_DISTRICT if said.home else None,
+        certainty=Certainty.AMBIGUOUS,
+        reasons=_unique(
+            [*(_lies(words, entry) for words, entry in said.outside), *map(_sounds, ours)]
+        ),
+        candidates=_candidates(ours),
     )
 
 
@@ -140,7 +161,7 @@ def _ours(gazetteer: Gazetteer, said: Evidence) -> Place:
     streets = {entry.street for _, entry in said.firm}
     streets |= {entry.street for stem in stems for entry in stem.entries}
     if len(streets) > 1 or elsewhere:
-        also = _unique(f"“{words}”属{entry.where}" for words, entry in elsewhere)
+        also = _unique(_lies(words, entry) for words, entry in elsewhere)
         return Place(
             district=HOME_DISTRICT if not elsewhere else None,
             certainty=Certainty.AMBIGUOUS,
@@ -185,8 +206,8 @@ def _leads_to(hints: Iterable[Hint], districts: tuple[str, ...]) -> bool:
 def _hinted(gazetteer: Gazetteer, said: Evidence) -> Place:
     """What the words may mean: never decided, and never unknown."""
     entries = common(said.hints)
-    districts = {entry.district for _, entry in entries}
-    reasons = [told(hint) for hint in said.hints]
+    districts = {entry.district for _, entry in (*entries, *said.outside)}
+    reasons = [*map(told, said.hints), *(_lies(words, entry) for words, entry in said.outside)]
     return Place(
         district=HOME_DISTRICT if said.home else districts.pop() if len(districts) == 1 else None,
         certainty=Certainty.AMBIGUOUS,
@@ -226,13 +247,10 @@ def _open(gazetteer: Gazetteer, said: Evidence, text: str) -> Place:
         return Place(district=district, certainty=Certainty.AMBIGUOUS, reasons=reasons)
     alike = gazetteer.heard_in(text)
     if alike:
-        heard = (
-            f"“{words}”听起来像{entry.name}（{entry.where}），须核实" for words, entry in alike
-        )
         return Place(
             district=HOME_DISTRICT,
             certainty=Certainty.AMBIGUOUS,
-            reasons=_unique(heard),
+            reasons=_unique(map(_sounds, alike)),
             candidates=_candidates(alike),
         )
     name = unregistered_name(text)
@@ -256,6 +274,16 @@ def _settled_by(stem: Mention, firm: tuple[tuple[str, Entry], ...]) -> bool:
 def _belongs(words: str, entry: Entry) -> str:
     also = "，".join(filter(None, (entry.note, f"即{entry.name}")))
     return f"“{words}”{f'（{also}）' if words != entry.name else ''}属{entry.where}"
+
+
+def _sounds(heard: tuple[str, Entry]) -> str:
+    words, entry = heard
+    return f"“{words}”听起来像{entry.name}（{entry.where}），须核实"
+
+
+def _lies(words: str, entry: Entry) -> str:
+    """Where a place elsewhere is; of a district only that it was named."""
+    return f"说的是{words}" if words == entry.where else f"“{words}”属{entry.where}"
 
 
 def _asks(stem: Mention) -> str:
