@@ -6,9 +6,6 @@ import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
-from openpyxl import Workbook
-from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
-
 _STARTS_A_FORMULA: Final = (*"=+-@＝＋－＠", "\t", "\r", "\n")
 """A spreadsheet with a Chinese keyboard takes the wide signs for the narrow ones."""
 PIECE_BYTES: Final = 1 << 16
@@ -48,6 +45,10 @@ def csv_lines(rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
 
 def workbook(title: str, rows: Iterable[Sequence[str]]) -> Iterator[bytes]:
     """A table as a workbook, piece by piece; no cell is a formula."""
+    # with numpy behind it a sixth of a service's memory and start, seldom needed
+    from openpyxl import Workbook
+    from openpyxl.cell.cell import ILLEGAL_CHARACTERS_RE
+
     book = Workbook(write_only=True)
     sheet = book.create_sheet(title)
     for row in rows:
