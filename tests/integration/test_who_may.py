@@ -117,6 +117,11 @@ class Actor:
     role: Role | None = None
     unit: str | None = None
 
+    @property
+    def office(self) -> str | None:
+        """The unit they act for."""
+        return CENTRE if self.role is D else self.unit
+
 
 @dataclass(frozen=True)
 class Thing:
@@ -133,8 +138,7 @@ class Thing:
     roles: frozenset[Role] = ALL
 
     def seen_by(self, actor: Actor) -> bool:
-        acts_for = CENTRE if actor.role is D else actor.unit
-        accused = self.accused is not None and acts_for == self.accused
+        accused = self.accused is not None and actor.office == self.accused
         if accused or not self.there or actor.role not in self.roles:
             return False
         return actor.role is not U or actor.unit in self.units
@@ -161,6 +165,14 @@ class World:
             with self.http.stream(method, url, headers=headers) as answer:
                 return answer
         return self.http.request(method, url, headers=headers, **given)
+
+    def accusing(self, actor: Actor) -> Sequence[str]:
+        """The complaints about the office that somebody acts for, which they must not learn of."""
+        return [
+            thing.names["number"]
+            for thing in self.things["tickets/{number}"]
+            if thing.accused is not None and thing.accused == actor.office
+        ]
 
     def versions(self) -> Mapping[str, int]:
         """Of every case, how often it has changed."""
@@ -233,11 +245,17 @@ def prepare(desk: Desk) -> tuple[Mapping[str, Sequence[Thing]], Sequence[str]]:
     )
     ended = desk.submit("迎水里5号楼暖气不热", caller=CALLER)
     accuses = desk.submit("迎水里暖气坏了，供热办没人管", accused_unit=lead)
-    centre = desk.submit("迎水里路灯坏了，中心不给派", accused_unit=CENTRE)
+    centre = desk.submit("迎水里路灯坏了，中心不给派", accused_unit=CENTRE, caller=CALLER)
+    asking = desk.submit(f"我投诉中心那个{centre}怎么样了")
+    learned = desk.submit("迎水里垃圾没人收", caller=CALLER)
+    after = desk.submit("迎水里楼道灯不亮", caller=CALLER)
     floods = [desk.submit(words) for words in FLOODS]
-    numbers = [plain, danger, hidden, ended, accuses, centre, *floods]
+    numbers = [plain, danger, hidden, ended, accuses, centre, asking, learned, after, *floods]
     for number in numbers:
         desk.settled(number)
+    found = {"confidential": False, "accused_unit": CENTRE, "reason": "说的是中心"}
+    assert desk.ask("router", "POST", f"/cases/{learned}/restrict", role=D, json=found).is_success
+    desk.until(learned, lambda ticket: ticket["accused_unit"] == CENTRE)
     closing = {"reason": "withdrawn", "note": "不用了"}
     assert desk.ask("intake", "POST", f"/tickets/{ended}/close", json=closing).status_code == 201
     desk.until(ended, lambda ticket: ticket["case"]["state"] == "closed")
@@ -359,7 +377,10 @@ def test_whoever_may_is_answered(world: World) -> None:
         else:
             gone = 404 if operation.startswith("DELETE") else None  # by another before
             right = answer.status_code < 400 or answer.status_code in (409, gone)
-        if not right:
+        told = [] if operation.endswith("/caller") else [*CALLER.values()]
+        told += world.accusing(actor)
+        shown = "" if operation.endswith("/stream") else answer.text
+        if not right or any(secret in shown for secret in told):
             wrong.append((operation, dict(thing.names), actor.name, answer.status_code))
     assert wrong == [], "\n".join(map(str, wrong))
     assert asked > 1000
