@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 import httpx2
@@ -56,15 +56,24 @@ def settings_for(
 
 
 class Process:
-    """One process of a stack: `python -m services.<service> all`, `api` or `worker`."""
+    """One process of a stack: `python -m services.<service> all`, `api` or `worker`.
 
-    def __init__(self, settings: Settings, service: str, side: str = "all") -> None:
+    `environment` is added to that of the settings.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: str,
+        side: str = "all",
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.name = service if side == "all" else f"{service}-{side}"
         self.port = settings.port_of(service) if side != "worker" else free_ports(1)[0]
         self.log = settings.home / "logs" / f"{self.name}.log"
         port = () if side == "all" else ("--port", str(self.port))
         self._command = (sys.executable, "-m", f"services.{service}", side, *port)
-        self._environment = environment_of(settings)
+        self._environment = {**environment_of(settings), **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property

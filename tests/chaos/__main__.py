@@ -1,0 +1,57 @@
+"""`make chaos ROUNDS=n`: so many faults, each kind in turn, and a table of what they did.
+
+    python -m tests.chaos [ROUNDS] [FAULT ...]
+
+Every round is told as it ends. Ends with 1 where anything was wrong.
+"""
+
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import cycle, islice
+
+from deploy.kafka.broker import obstacle
+from tests.chaos.audit import Auditor
+from tests.chaos.faults import FAULTS, Fault
+from tests.chaos.installation import installed
+from tests.chaos.rounds import Outcome, Rounds
+from tests.chaos.table import table
+from tests.chaos.watch import Watch
+
+
+def main(rounds: int, chosen: Sequence[str]) -> int:
+    """Run the rounds and print the table."""
+    if (reason := obstacle()) is not None:
+        print(f"Kafka cannot run here: {reason}", file=sys.stderr)
+        return 1
+    outcomes: list[Outcome] = []
+    with installed() as installation:
+        faults = {name: FAULTS[name] for name in chosen or FAULTS}
+        possible = {name: each for name, each in faults.items() if each.possible(installation)}
+        for name in faults.keys() - possible.keys():
+            print(f"left out, for it cannot be done here: {name}", file=sys.stderr)
+        with Watch(installation.processes) as watch:
+            running = Rounds(installation, Auditor(installation), watch)
+            try:
+                outcomes.extend(_each(running, possible, rounds))
+            except KeyboardInterrupt:
+                print("stopped early", file=sys.stderr)
+    print(table(outcomes))
+    return 0 if all(outcome.sound for outcome in outcomes) else 1
+
+
+def _each(running: Rounds, faults: Mapping[str, Fault], rounds: int) -> Iterator[Outcome]:
+    for at, (name, fault) in enumerate(islice(cycle(faults.items()), rounds), start=1):
+        began = time.monotonic()
+        outcome = running.run(name, fault)
+        state = "sound" if outcome.sound else "WRONG"
+        took = time.monotonic() - began
+        recovered = "never" if outcome.recovered is None else f"{outcome.recovered:.1f} s"
+        told = f"{outcome.accepted} accepted, recovered {recovered}"
+        print(f"{at}/{rounds} {name}: {state}, {told}, {took:.0f} s", file=sys.stderr, flush=True)
+        yield outcome
+
+
+if __name__ == "__main__":
+    given = sys.argv[1:]
+    sys.exit(main(int(given[0]) if given else len(FAULTS), given[1:]))
