@@ -4,10 +4,14 @@ import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from typing import Final
 
 import psycopg
 
+from deploy.stack import StackError
 from tests.chaos.installation import PROCESSES, Installation
+
+START_TRIES: Final = 20
 
 Befalling = Callable[[Installation], AbstractContextManager[None]]
 """Makes something go wrong for the length of a block, at whose end it is well again."""
@@ -119,14 +123,12 @@ def postgres_restarted(installation: Installation) -> Iterator[None]:
 
 def _start_postgres(installation: Installation) -> None:
     """Start it; who still holds its memory after a crash goes by themselves within seconds."""
-    for _ in range(20):
+    for _ in range(START_TRIES):
         try:
-            installation.server.start()
-        except Exception:
+            return installation.server.start()
+        except StackError:
             time.sleep(0.5)
-        else:
-            return
-    installation.server.start()
+    return installation.server.start()
 
 
 @contextmanager
