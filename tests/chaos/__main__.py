@@ -2,9 +2,11 @@
 
     python -m tests.chaos [ROUNDS] [FAULT ...]
 
-Every round is told as it ends. Ends with 1 where anything was wrong.
+Every round is told as it ends. Ends with 1 where anything was wrong. On a signal the table is of
+the rounds until then.
 """
 
+import signal
 import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -24,6 +26,8 @@ def main(rounds: int, chosen: Sequence[str]) -> int:
     if (reason := obstacle()) is not None:
         print(f"Kafka cannot run here: {reason}", file=sys.stderr)
         return 1
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     outcomes: list[Outcome] = []
     with installed() as installation:
         faults = {name: FAULTS[name] for name in chosen or FAULTS}
@@ -48,7 +52,9 @@ def _each(running: Rounds, faults: Mapping[str, Fault], rounds: int) -> Iterator
         took = time.monotonic() - began
         recovered = "never" if outcome.recovered is None else f"{outcome.recovered:.1f} s"
         told = f"{outcome.accepted} accepted, recovered {recovered}"
-        print(f"{at}/{rounds} {name}: {state}, {told}, {took:.0f} s", file=sys.stderr, flush=True)
+        print(f"{at}/{rounds} {name}: {state}, {told}, {took:.0f} s", file=sys.stderr)
+        for wrong in (*outcome.findings, *outcome.lies):
+            print(f"    {wrong}", file=sys.stderr)
         yield outcome
 
 
