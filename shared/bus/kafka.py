@@ -8,6 +8,8 @@ itself, and this module adds:
 - A broker accepts a commit for a partition that the member has lost; here that is refused.
 - A later batch of a partition may be sent although an earlier one failed; here a publish
   has one batch a partition in hand, and nothing follows one that failed.
+- It may never finish a batch that its broker died with, and does not close a producer that has
+  one; here a flush waits no longer than a delivery may take, and such a producer is ended.
 """
 
 import contextlib
@@ -38,8 +40,9 @@ CONNECT_MS: Final = 1500
 """How long a new client looks for a broker; `answers` promises a decision in two seconds."""
 REQUEST_MS: Final = 5000
 DELIVERY_MS: Final = 8000
-FLUSH_SECONDS: Final = 30.0
-"""Longer than a delivery may take, so that after a flush nothing is pending any more."""
+FLUSH_SECONDS: Final = 10.0
+"""Longer than a delivery may take: what is still pending then the library has lost sight of."""
+CLOSE_SECONDS: Final = 2.0
 LINGER_MS: Final = 1000
 """Longer than it takes to hand over a round; the flush behind the round sends it at once."""
 ROUND_BYTES: Final = 900_000
@@ -324,8 +327,19 @@ class KafkaLogProducer:
     def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(KafkaError):
-                producer.close(timeout=2)
+            _end(producer)
+
+
+def _end(producer: Any) -> None:
+    """End a producer and its thread, whatever it still has in hand."""
+    try:
+        producer.close(timeout=CLOSE_SECONDS)
+    except KafkaError:
+        # It waited for what it had in hand and has not ended; the thread ends without.
+        producer._sender.force_close()
+        producer._sender.join(CLOSE_SECONDS)
+        with contextlib.suppress(KafkaError):
+            producer.close(timeout=CLOSE_SECONDS)
 
 
 def _rounds(records: Sequence[Record]) -> Iterator[Sequence[Record]]:
