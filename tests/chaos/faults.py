@@ -97,12 +97,5 @@ FAULTS: Final[Mapping[str, Fault]] = {
 }
 """Every fault of a long run."""
 
-SHORT: Final = (
-    "kill router-worker",
-    "freeze classifier-worker",
-    "kill one broker",
-    "restart PostgreSQL",
-    "database silent",
-    "poison",
-)
+SHORT: Final = ("kill router-worker", "kill one broker", "database silent", "poison")
 """The faults of a test run: a kind each, that are over soon."""

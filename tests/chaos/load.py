@@ -25,6 +25,8 @@ PAUSE_SECONDS: Final = 0.5
 LETTERS: Final = "abcdefghijklmnop"
 """What marks are made of: digits might be taken for a phone and hidden."""
 COME_AGAIN: Final = frozenset({429, 503})
+DONE: Final = "already-done"
+"""Refuses a request that was carried out, but whose answer went down with a process."""
 
 
 @dataclass
@@ -119,6 +121,8 @@ class Load:
             if answer.status_code == httpx2.codes.CREATED:
                 taken: Mapping[str, Any] = answer.json()
                 return taken
+            if answer.status_code == httpx2.codes.CONFLICT and DONE in answer.json()["type"]:
+                return {}
             if answer.status_code not in COME_AGAIN:
                 self.refusals[answer.status_code] += 1
                 if answer.status_code < httpx2.codes.INTERNAL_SERVER_ERROR:
