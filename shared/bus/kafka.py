@@ -331,15 +331,11 @@ class KafkaLogProducer:
 
 
 def _end(producer: Any) -> None:
-    """End a producer and its thread, whatever it still has in hand."""
-    try:
-        producer.close(timeout=CLOSE_SECONDS)
-    except KafkaError:
-        # It waited for what it had in hand and has not ended; the thread ends without.
-        producer._sender.force_close()
-        producer._sender.join(CLOSE_SECONDS)
-        with contextlib.suppress(KafkaError):
-            producer.close(timeout=CLOSE_SECONDS)
+    """End a producer and its thread, without waiting for what it still has in hand."""
+    producer._sender.force_close()
+    producer._sender.join(CLOSE_SECONDS)
+    with contextlib.suppress(KafkaError):
+        producer.close(timeout=0)
 
 
 def _rounds(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

@@ -12,7 +12,8 @@ from tests.chaos.load import Call
 from tests.chaos.topics import Topics
 
 LATE_SECONDS: Final = 10.0
-"""How long intake may take to hear what was said last, of whistles for one."""
+"""How long it may take until what was stored last is said, and what was said last is heard."""
+LOOK_SECONDS: Final = 0.5
 
 
 class Auditor:
@@ -26,20 +27,32 @@ class Auditor:
 
     def audit(self, calls: Sequence[Call], since: Any) -> Sequence[Finding]:
         """What is newly wrong, the `calls` being those made `since` then by the server's clock."""
+        # Deadlines fall due while we read: what is compared must be read in its order of coming.
+        feeds, kept = self.databases.feeds(), self.databases.timeline()
         found = [
             *self._calls(calls, self.databases.words_since(since)),
-            *self._topics.audit(self._installation.poisoned),
-            *self._topics.unsaid(self.databases.feeds()),
+            *self._said(feeds),
+            *self._timelines(kept),
             *(
                 Finding(Wrong.DOUBLED, number, f"twice {what}")
                 for number, what in self.databases.twice()
             ),
             *self._letters(),
-            *self._timelines(),
         ]
         new = [finding for finding in dict.fromkeys(found) if finding not in self._told]
         self._told.update(new)
         return new
+
+    def _said(self, feeds: Mapping[str, int]) -> Iterator[Finding]:
+        """What is wrong on the bus, where the units' queues were that far before."""
+        deadline = time.monotonic() + LATE_SECONDS
+        while True:
+            yield from self._topics.audit(self._installation.poisoned)
+            unsaid = list(self._topics.unsaid(feeds))
+            if not unsaid or time.monotonic() > deadline:
+                break
+            time.sleep(LOOK_SECONDS)
+        yield from unsaid
 
     def _calls(self, calls: Sequence[Call], words: Mapping[str, str]) -> Iterator[Finding]:
         kept: dict[str, list[str]] = defaultdict(list)
@@ -63,21 +76,21 @@ class Auditor:
             if call.amended and times == 0:
                 yield Finding(Wrong.LOST, call.number, "its amendment was accepted, but not kept")
 
-    def _timelines(self) -> Iterator[Finding]:
-        """Events that intake's timeline has more often than they were said, or less often."""
-        said = self._topics.events
+    def _timelines(self, before: Mapping[tuple[str, str], int]) -> Iterator[Finding]:
+        """Events that intake's timeline had more often than they were said, or never gets."""
+        said = dict(self._topics.events)
+        for (number, type_), count in before.items():
+            if count > said.get((number, type_), 0):
+                yield Finding(Wrong.DOUBLED, number, f"{type_} is in its timeline {count} times")
         deadline = time.monotonic() + LATE_SECONDS
         while True:
             kept = self.databases.timeline()
             missing = [each for each, count in said.items() if kept.get(each, 0) < count]
             if not missing or time.monotonic() > deadline:
                 break
-            time.sleep(0.5)
+            time.sleep(LOOK_SECONDS)
         for number, type_ in missing:
             yield Finding(Wrong.LOST, number, f"{type_} is not in its timeline")
-        for (number, type_), count in kept.items():
-            if count > said[number, type_]:
-                yield Finding(Wrong.DOUBLED, number, f"{type_} is in its timeline {count} times")
 
     def _letters(self) -> Iterator[Finding]:
         """Good messages that were parked, and bad ones that were not."""

@@ -69,7 +69,7 @@ class Topics:
         """Units whose topic ends before their queue does, by the number of its last change."""
         for unit, seq in feeds.items():
             last = self._last.get((queue_topic(unit), ""), 0)
-            if last != seq:
+            if last < seq:
                 yield Finding(Wrong.LOST, unit, f"its topic ends at {last}, its queue at {seq}")
 
     def _new_records(self) -> Iterator[Any]:
