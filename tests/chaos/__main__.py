@@ -1,11 +1,13 @@
 """`make chaos ROUNDS=n`: so many faults, each kind in turn, and a table of what they did.
 
-    python -m tests.chaos [ROUNDS] [FAULT ...]
+    python -m tests.chaos [--rate CALLS] [--patience SECONDS] [ROUNDS [FAULT ...]]
 
 Every round is told as it ends. Ends with 1 where anything was wrong. On a signal the table is of
-the rounds until then.
+the rounds until then. On a machine that has much else to do, ask for fewer calls a second and
+for more patience.
 """
 
+import argparse
 import signal
 import sys
 import time
@@ -16,13 +18,14 @@ from deploy.kafka.broker import obstacle
 from tests.chaos.audit import Auditor
 from tests.chaos.faults import FAULTS, Fault
 from tests.chaos.installation import installed
-from tests.chaos.rounds import Outcome, Rounds
+from tests.chaos.load import RATE
+from tests.chaos.rounds import PATIENCE_SECONDS, Outcome, Rounds
 from tests.chaos.table import table
 from tests.chaos.watch import Watch
 
 
-def main(rounds: int, chosen: Sequence[str]) -> int:
-    """Run the rounds and print the table."""
+def main(rounds: int | None, chosen: Sequence[str], rate: float, patience: float) -> int:
+    """Run the rounds, each of the chosen faults once unless told, and print the table."""
     if (reason := obstacle()) is not None:
         print(f"Kafka cannot run here: {reason}", file=sys.stderr)
         return 1
@@ -35,9 +38,9 @@ def main(rounds: int, chosen: Sequence[str]) -> int:
         for name in faults.keys() - possible.keys():
             print(f"left out, for it cannot be done here: {name}", file=sys.stderr)
         with Watch(installation.processes) as watch:
-            running = Rounds(installation, Auditor(installation), watch)
+            running = Rounds(installation, Auditor(installation), watch, rate, patience)
             try:
-                outcomes.extend(_each(running, possible, rounds))
+                outcomes.extend(_each(running, possible, rounds or len(possible)))
             except KeyboardInterrupt:
                 print("stopped early", file=sys.stderr)
     print(table(outcomes))
@@ -59,5 +62,10 @@ def _each(running: Rounds, faults: Mapping[str, Fault], rounds: int) -> Iterator
 
 
 if __name__ == "__main__":
-    given = sys.argv[1:]
-    sys.exit(main(int(given[0]) if given else len(FAULTS), given[1:]))
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos")
+    parser.add_argument("rounds", type=int, nargs="?")
+    parser.add_argument("fault", nargs="*")
+    parser.add_argument("--rate", type=float, default=RATE)
+    parser.add_argument("--patience", type=float, default=PATIENCE_SECONDS)
+    given = parser.parse_args()
+    sys.exit(main(given.rounds, given.fault, given.rate, given.patience))

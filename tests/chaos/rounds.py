@@ -14,7 +14,7 @@ from tests.chaos.watch import Watch
 
 BEFORE_SECONDS: Final = 2.0
 AFTER_SECONDS: Final = 1.0
-STUCK_SECONDS: Final = 60.0
+PATIENCE_SECONDS: Final = 60.0
 """How long after a fault a ticket may take to its unit before it counts as stuck."""
 LOST_SECONDS: Final = 60.0
 """How much longer until one without a case counts as lost."""
@@ -52,22 +52,31 @@ class Outcome:
 
 
 class Rounds:
-    """Rounds on one installation, one after the other."""
+    """Rounds on one installation, one after the other: `rate` calls a second.
+
+    Whoever waits for something that must happen waits for `patience` seconds.
+    """
 
     def __init__(
-        self, installation: Installation, auditor: Auditor, watch: Watch, rate: float = RATE
+        self,
+        installation: Installation,
+        auditor: Auditor,
+        watch: Watch,
+        rate: float = RATE,
+        patience: float = PATIENCE_SECONDS,
     ) -> None:
         self._installation = installation
         self._auditor = auditor
         self._watch = watch
         self._rate = rate
+        self._patience = patience
 
     def run(self, name: str, fault: Fault) -> Outcome:
         """Let a fault befall the installation while calls come in, and audit what came of it."""
         installation = self._installation
         since = self._auditor.databases.now()
         address = installation.processes[API].address
-        with Load(address, installation.operator, rate=self._rate, patience=STUCK_SECONDS) as load:
+        with Load(address, installation.operator, rate=self._rate, patience=self._patience) as load:
             time.sleep(BEFORE_SECONDS)
             begun = time.monotonic()
             with fault.befall(installation):
@@ -91,7 +100,7 @@ class Rounds:
     def _recovery(self, load: Load, ended: float) -> float | None:
         """Seconds from a fault's end until all are ready and what was accepted has arrived."""
         on_the_way = load.accepted(ended)
-        while time.monotonic() < ended + STUCK_SECONDS:
+        while time.monotonic() < ended + self._patience:
             on_the_way -= self._auditor.databases.at_a_unit(on_the_way)
             if not on_the_way and self._watch.all_ready(ended):
                 return time.monotonic() - ended
@@ -102,7 +111,7 @@ class Rounds:
         """Tickets that have not come to rest in time: stuck, or lost where no case ever comes."""
         databases = self._auditor.databases
         # Calls that were accepted late have as long as the others.
-        deadline = max(ended, time.monotonic()) + STUCK_SECONDS
+        deadline = max(ended, time.monotonic()) + self._patience
         left = set(numbers)
         while time.monotonic() < deadline:
             left -= databases.settled(left)
@@ -110,7 +119,7 @@ class Rounds:
                 return ()
             time.sleep(LOOK_SECONDS)
         stuck = [
-            Finding(Wrong.STUCK, each, f"not at rest {STUCK_SECONDS:g} s later") for each in left
+            Finding(Wrong.STUCK, each, f"not at rest {self._patience:g} s later") for each in left
         ]
         if databases.unrelayed():
             stuck.append(Finding(Wrong.STUCK, "outbox", "events that nobody relays"))
