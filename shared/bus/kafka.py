@@ -227,11 +227,9 @@ class KafkaBus:
         with _reachable():
             client = _connected(KafkaAdminClient, **asked, request_timeout_ms=CONNECT_MS)
         try:
-            with _reachable():
-                brokers = client.describe_cluster()["brokers"]
-            return [f"{broker['host']}:{broker['port']}" for broker in brokers]
-        except BusUnavailable:
-            return ()  # it answers; another, whom the library asked this, does not
+            # It has said so as it was reached. Asked again, the library may turn to another
+            # that does not answer, and wait for ten seconds.
+            return [f"{each.host}:{each.port}" for each in client._manager.cluster.brokers()]
         finally:
             client.close()
 

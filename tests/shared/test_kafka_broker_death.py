@@ -1,5 +1,6 @@
 """A broker of three dies while events are published, and comes back: nothing is lost."""
 
+import signal
 import threading
 import time
 from collections import defaultdict
@@ -100,6 +101,22 @@ def test_the_bus_answers_as_long_as_writes_are_acknowledged(kafka_cluster: Kafka
     deadline = time.monotonic() + 30
     while not bus.answers():
         assert time.monotonic() < deadline
+    bus.close()
+
+
+def test_a_frozen_broker_keeps_nobody_waiting_who_asks_for_the_bus(
+    kafka_cluster: KafkaCluster,
+) -> None:
+    bus = KafkaBus(kafka_cluster.bootstrap, replication=3)
+    assert bus.answers()
+    for broker in kafka_cluster.brokers:
+        broker.send(signal.SIGSTOP)
+        for _ in range(3):
+            started = time.monotonic()
+            assert bus.answers()
+            assert time.monotonic() - started < 2.0
+        broker.send(signal.SIGCONT)
+        kafka_cluster.wait_until_up()
     bus.close()
 
 
