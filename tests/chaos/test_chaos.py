@@ -1,6 +1,7 @@
 """A round of some faults, a kind each; `make chaos ROUNDS=100` is the long run of all."""
 
 from collections.abc import Iterator
+from typing import Final
 
 import pytest
 
@@ -13,6 +14,10 @@ from tests.chaos.watch import Watch
 
 pytestmark = pytest.mark.kafka
 
+RATE: Final = 10.0
+PATIENCE_SECONDS: Final = 120.0
+"""Other tests run beside this one: fewer calls, and more time to start again."""
+
 
 @pytest.fixture(scope="module")
 def installation() -> Iterator[Installation]:
@@ -24,7 +29,7 @@ def test_nothing_is_lost_doubled_reordered_or_stuck_whatever_happens(
     installation: Installation,
 ) -> None:
     with Watch(installation.processes) as watch:
-        rounds = Rounds(installation, Auditor(installation), watch)
+        rounds = Rounds(installation, Auditor(installation), watch, RATE, PATIENCE_SECONDS)
         outcomes = [rounds.run(name, FAULTS[name]) for name in SHORT]
     print(table(outcomes))
     assert all(outcome.sound for outcome in outcomes), table(outcomes)
