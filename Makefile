@@ -8,7 +8,7 @@ FORMAT ?= text
 
 .DEFAULT_GOAL := help
 .PHONY: backup restore
-.PHONY: help install run test lint demo token evaluate train bench schemas pictures dashboards report screenshots up down
+.PHONY: help install run test chaos lint demo token evaluate train bench schemas pictures dashboards report screenshots up down
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ run: $(INSTALLED) ## start the three services here, until Ctrl-C
 
 test: $(INSTALLED) ## run all tests; those on Kafka where Java 17 and Maven are found
 	$(PY) -m pytest -q --numprocesses logical --maxprocesses 4 --dist loadfile --no-loadscope-reorder
+
+chaos: $(INSTALLED) ## break one thing after the other under load, and count: [ROUNDS=100]
+	@$(PY) -m tests.chaos $(ROUNDS)
 
 lint: $(INSTALLED) ## style, types and import rules
 	$(VENV)/bin/ruff check .

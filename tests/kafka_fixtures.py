@@ -13,7 +13,7 @@ import pytest
 from deploy.kafka.broker import KafkaCluster, obstacle
 
 LEFT_OUT = pytest.StashKey[list[str]]()
-OF_ITS_OWN = frozenset({"kafka_cluster", "stack"})
+OF_ITS_OWN = frozenset({"installation", "kafka_cluster", "stack"})
 """The fixtures that start brokers and use no running one."""
 REQUIRED = os.environ.get("HOTLINE_REQUIRE_KAFKA") == "1"
 

@@ -68,6 +68,13 @@ broker.heartbeat.interval.ms=500
 broker.session.timeout.ms=3000
 log.cleaner.dedupe.buffer.size=16777216
 """
+CLIENTS_APART: Final = """
+listeners=PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller},\
+CLIENTS://127.0.0.1:{clients}
+advertised.listeners=PLAINTEXT://127.0.0.1:{port},CLIENTS://127.0.0.1:{shown}
+listener.security.protocol.map=PLAINTEXT:PLAINTEXT,CONTROLLER:PLAINTEXT,CLIENTS:PLAINTEXT
+"""
+"""Clients come through a proxy, the other brokers do not."""
 
 
 class BrokerError(Exception):
@@ -199,6 +206,14 @@ class Guarded:
         ]
 
 
+@dataclass(frozen=True)
+class Proxied:
+    """Clients reach a broker's port `clients` through a proxy that listens on `shown`."""
+
+    clients: int
+    shown: int
+
+
 class Broker:
     """One broker, also a controller: its folder, its ports, and its process while it runs."""
 
@@ -209,9 +224,11 @@ class Broker:
         ports: tuple[int, int],
         java: Sequence[str],
         guarded: Guarded | None = None,
+        proxied: Proxied | None = None,
     ) -> None:
         self.node = node
         self._guarded = guarded
+        self._proxied = proxied
         self.port, self.controller_port = ports
         self._java = java
         self._folder = folder
@@ -247,6 +264,7 @@ class Broker:
                 in_sync=brokers // 2 + 1,
             )
             + (guarded.properties() if guarded else "")
+            + self._clients_apart()
         )
         done = subprocess.run(
             [
@@ -288,6 +306,11 @@ class Broker:
         if self.running and self._process is not None:
             self._process.send_signal(how)
 
+    def send(self, how: signal.Signals) -> None:
+        """Send a signal that the process outlives, such as those that freeze and thaw it."""
+        if self.running and self._process is not None:
+            self._process.send_signal(how)
+
     def wait(self, seconds: float) -> None:
         """Wait until the process has ended, and make it end after `seconds`."""
         if self._process is None:
@@ -299,6 +322,12 @@ class Broker:
             self._process.wait()
         self._process = None
 
+    def _clients_apart(self) -> str:
+        if self._proxied is None:
+            return ""
+        ports = {"port": self.port, "controller": self.controller_port, **vars(self._proxied)}
+        return CLIENTS_APART.format(**ports)
+
     @property
     def _settings(self) -> Path:
         return self._folder / "server.properties"
@@ -307,10 +336,16 @@ class Broker:
 class KafkaCluster:
     """One broker, or three that survive the loss of one. A context manager.
 
-    The data lie in a temporary folder that goes with the cluster.
+    The data lie in a temporary folder that goes with the cluster. `proxied` names for each
+    broker the ports by which clients reach it through a proxy.
     """
 
-    def __init__(self, brokers: int = 1, guarded: Guarded | None = None) -> None:
+    def __init__(
+        self,
+        brokers: int = 1,
+        guarded: Guarded | None = None,
+        proxied: Sequence[Proxied] = (),
+    ) -> None:
         self._client = dict(guarded.client) if guarded else {}
         if brokers not in JVM:
             raise ValueError(f"one broker or three, not {brokers}")
@@ -326,6 +361,7 @@ class KafkaCluster:
                 (ports[2 * i], ports[2 * i + 1]),
                 java,
                 guarded,
+                proxied[i] if proxied else None,
             )
             for i, node in enumerate(range(1, brokers + 1))
         ]

@@ -45,13 +45,8 @@ from deploy.load.measures import (
 )
 from deploy.load.report import WIDTH, Report, machine
 from deploy.load.texts import Mix
-from deploy.stack import (
-    POSTGRES_VERSION,
-    Stack,
-    StackError,
-    own_postgres,
-    settings_for,
-)
+from deploy.own_postgres import POSTGRES_VERSION, own_postgres
+from deploy.stack import Stack, StackError, settings_for
 from shared.roles import Role
 from shared.settings import Settings
 

@@ -8,6 +8,8 @@ itself, and this module adds:
 - A broker accepts a commit for a partition that the member has lost; here that is refused.
 - A later batch of a partition may be sent although an earlier one failed; here a publish
   has one batch a partition in hand, and nothing follows one that failed.
+- It may never finish a batch that its broker died with, and does not close a producer that has
+  one; here a flush waits no longer than a delivery may take, and such a producer is ended.
 """
 
 import contextlib
@@ -38,8 +40,9 @@ CONNECT_MS: Final = 1500
 """How long a new client looks for a broker; `answers` promises a decision in two seconds."""
 REQUEST_MS: Final = 5000
 DELIVERY_MS: Final = 8000
-FLUSH_SECONDS: Final = 30.0
-"""Longer than a delivery may take, so that after a flush nothing is pending any more."""
+FLUSH_SECONDS: Final = 10.0
+"""Longer than a delivery may take: what is still pending then the library has lost sight of."""
+CLOSE_SECONDS: Final = 2.0
 LINGER_MS: Final = 1000
 """Longer than it takes to hand over a round; the flush behind the round sends it at once."""
 ROUND_BYTES: Final = 900_000
@@ -224,11 +227,9 @@ class KafkaBus:
         with _reachable():
             client = _connected(KafkaAdminClient, **asked, request_timeout_ms=CONNECT_MS)
         try:
-            with _reachable():
-                brokers = client.describe_cluster()["brokers"]
-            return [f"{broker['host']}:{broker['port']}" for broker in brokers]
-        except BusUnavailable:
-            return ()  # it answers; another, whom the library asked this, does not
+            # It has said so as it was reached. Asked again, the library may turn to another
+            # that does not answer, and wait for ten seconds.
+            return [f"{each.host}:{each.port}" for each in client._manager.cluster.brokers()]
         finally:
             client.close()
 
@@ -324,8 +325,15 @@ class KafkaLogProducer:
     def _close(self) -> None:
         producer, self._producer = self._producer, None
         if producer is not None:
-            with contextlib.suppress(KafkaError):
-                producer.close(timeout=2)
+            _end(producer)
+
+
+def _end(producer: Any) -> None:
+    """End a producer and its thread, without waiting for what it still has in hand."""
+    producer._sender.force_close()
+    producer._sender.join(CLOSE_SECONDS)
+    with contextlib.suppress(KafkaError):
+        producer.close(timeout=0)
 
 
 def _rounds(records: Sequence[Record]) -> Iterator[Sequence[Record]]:

@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import pytest
 
 from deploy.kafka.broker import KafkaCluster
-from deploy.stack import Stack, own_postgres, settings_for
+from deploy.own_postgres import own_postgres
+from deploy.stack import Stack, settings_for
 from tests.conftest import public_home
 
 

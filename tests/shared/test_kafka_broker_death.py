@@ -1,5 +1,6 @@
 """A broker of three dies while events are published, and comes back: nothing is lost."""
 
+import signal
 import threading
 import time
 from collections import defaultdict
@@ -15,6 +16,8 @@ pytestmark = pytest.mark.kafka
 TOPIC = "survives"
 KEYS = 20
 READ_SECONDS = 30.0
+ENDS_SECONDS = 18.0
+"""A relay that takes longer loses its transaction (`shared/database.py`)."""
 
 
 class Writer(threading.Thread):
@@ -99,6 +102,68 @@ def test_the_bus_answers_as_long_as_writes_are_acknowledged(kafka_cluster: Kafka
     while not bus.answers():
         assert time.monotonic() < deadline
     bus.close()
+
+
+def test_a_frozen_broker_keeps_nobody_waiting_who_asks_for_the_bus(
+    kafka_cluster: KafkaCluster,
+) -> None:
+    bus = KafkaBus(kafka_cluster.bootstrap, replication=3)
+    assert bus.answers()
+    for broker in kafka_cluster.brokers:
+        broker.send(signal.SIGSTOP)
+        for _ in range(3):
+            started = time.monotonic()
+            assert bus.answers()
+            assert time.monotonic() - started < 2.0
+        broker.send(signal.SIGCONT)
+        kafka_cluster.wait_until_up()
+    bus.close()
+
+
+def test_a_publish_under_which_all_brokers_die_ends_soon_and_leaves_no_thread(
+    kafka_cluster: KafkaCluster,
+) -> None:
+    bus = KafkaBus(kafka_cluster.bootstrap, replication=3)
+    topics = [f"dies-{n}" for n in range(30)]
+    bus.ensure_topics(dict.fromkeys(topics, 1))
+    before = set(threading.enumerate())
+    producer = bus.producer()
+    took: list[float] = []
+    whole = threading.Event()
+    finish = threading.Event()
+
+    def publish() -> None:
+        while not finish.is_set():
+            started = time.monotonic()
+            try:
+                published = producer.publish([Record(topic, "key", b"value") for topic in topics])
+                if all(published):
+                    whole.set()
+            except BusUnavailable:
+                time.sleep(0.1)
+            took.append(time.monotonic() - started)
+
+    publishing = threading.Thread(target=publish)
+    publishing.start()
+    for _ in range(2):
+        assert whole.wait(60)
+        for node in range(3):
+            kafka_cluster.kill(node)
+        time.sleep(5)
+        for node in range(3):
+            kafka_cluster.restart(node)
+        kafka_cluster.wait_until_up()
+        whole.clear()
+    assert whole.wait(60)
+    finish.set()
+    publishing.join(60)
+    producer.close()
+    bus.close()
+    assert max(took) < ENDS_SECONDS
+    deadline = time.monotonic() + 10
+    while left := set(threading.enumerate()) - before:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
 
 
 def wait_for_progress(writer: Writer, records: int) -> None:
