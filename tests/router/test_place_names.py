@@ -28,6 +28,29 @@ STATIONS_ELSEWHERE = [
     ("肿瘤医院", "河西区"),
     ("大学城", "西青区"),
 ]
+OF_OTHER_CITIES = [
+    "上海大悦城的停车费怎么这么贵",
+    "在武汉市的富力城买的房子质量有问题",
+    "沈阳铁西区那个世纪花园没给暖气",
+    "去青岛玩，青岛的阳光100楼下饭馆宰客",
+    "北京西单大悦城买的鞋开胶了",
+    "西安市雁塔区的时代公寓中介不退押金",
+    "重庆彩虹花园的快递一直没到",
+    "大连理工大学的毕业证怎么认证",
+]
+OF_OTHER_TOWNS = [
+    "汉沽留园里那边楼道堆东西",
+    "塘沽那边的春晖里门口占道",
+    "北辰区双街那个水上公园里遛狗的太多",
+    "静海区大邱庄的金海花园门禁坏了",
+    "大港胜利街世纪花园停暖",
+]
+STILL_OURS = [
+    ("我从北京来天津富力城看房子", "gulou"),
+    ("上海过来的工程队在金厦里施工扰民", "wangdingdi"),
+    ("河北省的货车堵在月环里门口", "xuefu"),
+    ("北京户口的业主住金厦里，物业不给办卡", "wangdingdi"),
+]
 AS_STATIONS_ARE_SAID = [
     "{}地铁站扶梯坏了",
     "{}地铁口有人摆摊",
@@ -71,6 +94,12 @@ ELSEWHERE = [
     ("津南咸水沽那边的养老院", "津南区"),
 ]
 NO_PLACE = [
+    "手机掉长江里了怎么补办卡",
+    "孩子在儿童乐园里摔断了胳膊",
+    "超市食品楼层地上有水",
+    "中石化楼下加油站不开发票",
+    "心连心里有百姓",
+    "买的鼓楼牌香油有怪味",
     "我们这条大胡同没有灯",
     "第五大道那个牌子的衣服掉色",
     "北辰家园停水",
@@ -147,6 +176,24 @@ def test_other_districts_and_their_well_known_places_need_no_suffix(
 ) -> None:
     place = where(text)
     assert (place.certainty, place.district) == (Certainty.OUTSIDE, district), place.reasons
+
+
+@pytest.mark.parametrize("text", OF_OTHER_CITIES)
+def test_a_name_that_another_city_claims_is_none_of_ours(text: str) -> None:
+    assert where(text).certainty is Certainty.UNKNOWN
+
+
+@pytest.mark.parametrize("text", OF_OTHER_TOWNS)
+def test_a_name_that_a_far_town_claims_is_none_of_ours(text: str) -> None:
+    place = where(text)
+    assert place.certainty in (Certainty.UNKNOWN, Certainty.OUTSIDE)
+    assert place.street is None
+
+
+@pytest.mark.parametrize(("text", "street"), STILL_OURS)
+def test_a_city_that_is_only_spoken_of_claims_no_name(text: str, street: str) -> None:
+    place = where(text)
+    assert place.street == street, place.reasons
 
 
 @pytest.mark.parametrize("text", NO_PLACE)

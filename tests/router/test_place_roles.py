@@ -198,3 +198,29 @@ def test_a_place_only_denied_or_envied_decides_nothing(text: str) -> None:
 
 def test_a_road_that_does_not_reach_the_home_is_not_at_the_home() -> None:
     assert "wangdingdi" not in streets(where("我家住迎水里，要说的是长江道上那个大坑"))
+
+
+@pytest.mark.parametrize(
+    ("text", "district"),
+    [
+        ("以前住横江里，现住河西区陈塘庄，电梯坏了", "河西区"),
+        ("三年前搬离嘉陵北里，现在的家在北辰区瑞景，楼上漏水", "北辰区"),
+        ("原籍南开区宜君里，现居东丽区金钟街，楼道没灯", "东丽区"),
+    ],
+)
+def test_who_has_moved_away_calls_from_where_they_live_now(text: str, district: str) -> None:
+    place = where(text)
+    assert (place.certainty, place.district) == (Certainty.OUTSIDE, district), place.reasons
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "我家住华苑居华里，我妈住河东区向阳楼，楼道里堆得全是破烂",
+        "我住风荷园，公司欠薪，公司在河西区",
+        "我家住金厦里，单位在西青开发区，单位不给交社保",
+    ],
+)
+def test_a_home_is_in_doubt_where_the_matter_may_be_at_work_or_with_the_family(text: str) -> None:
+    place = where(text)
+    assert place.certainty is Certainty.AMBIGUOUS, place.reasons

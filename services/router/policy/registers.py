@@ -1,6 +1,6 @@
 """The gazetteer files of a policy directory, checked and indexed."""
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
@@ -48,6 +48,8 @@ WORD: Final = ("word",)
 STEMS: Final = ("stem", "names", "alone", "note")
 LOOKALIKES: Final = ("heard", "meant")
 ORDINARY: Final = ("word", "why")
+CITIES: Final = "other_cities.csv"
+TABLES: Final = Path(__file__).parent / "tables"
 SOUNDS: Final = ("sound", "letters")
 
 SHORT_COMPOUND: Final = 3
@@ -96,7 +98,7 @@ def load_gazetteer(
     spoken = ((entry, said) for entry, form in named for said in heard_forms(form, lookalikes))
     sounds = registers.table("sounds", SOUNDS)
     letters = {row.required("sound"): row.required("letters") for row in sounds}
-    return build_gazetteer(spoken, roads, street_names, registered, letters)
+    return build_gazetteer(spoken, roads, street_names, registered, letters, _cities(directory))
 
 
 def open_registers(
@@ -232,6 +234,14 @@ def _stems(registers: Registers, entries: list[Entry]) -> Iterator[Named]:
             for form in stem_forms(row.required("stem"), _alone(row)):
                 if form.text not in by_name:
                     yield by_name[name], form
+
+
+def _cities(directory: Path) -> Sequence[str]:
+    """Other cities; a policy that was copied before there was such a table means ours."""
+    path = directory / CITIES
+    rows = read_table(path if path.exists() else TABLES / CITIES, ("name", "where"))
+    refuse_duplicates(rows, "name")
+    return [row.required("name") for row in rows]
 
 
 def _ordinary(registers: Registers) -> Iterator[Named]:

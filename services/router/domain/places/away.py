@@ -23,8 +23,11 @@ OWNER_IS: Final = re.compile(
     r"(?:物业|开发商|施工队|公司|师傅|司机|车|户口|媳妇|老伴|对象|邻居|租户)儿?[都也就]?是$"
 )
 """What makes a district only somebody's: 河西区的亲戚, 西青区的物业公司, 物业是西青区的."""
+WORKS: Final = re.compile(r"(?:公司|单位|厂子?|店)(?:就|现在)?在$")
 TELLS: Final = re.compile(
     rf"(?:投诉|举报|反映|反应|[要想得]说|说的|说一?[说下]|问|咨询|关于|这[次回])[^{STOP}]{{0,10}}$"
+    rf"|(?:[她他]们?|[爸妈]|父母|老人|儿子|女儿|闺女|孩子|姥姥|姥爷|爷爷|奶奶|婆婆|公公)"
+    rf"家?(?:那[儿边])?(?:就|现在|是)?[住在]$"
     rf"|(?:地[点方儿]|出事|事儿?)[^{STOP}]{{0,4}}是$|(?<![现正存])[在搁](?:[^{STOP}]{{0,4}}的?)?$"
 )
 TOLD: Final = re.compile(
@@ -59,6 +62,8 @@ def in_passing(mention: Mention, text: str) -> bool:
 def mark_of(mention: Mention, text: str) -> Mark:
     """How much is said for a place away from home being where the matter is."""
     lead = text[max(0, mention.start - 16) : mention.start]
+    if WORKS.search(lead):
+        return Mark.NAMED
     if OWNED.match(text, mention.end) or OWNER_IS.search(lead) or ALSO.match(text, mention.end):
         return Mark.NONE
     if in_passing(mention, text):

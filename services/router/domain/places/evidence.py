@@ -6,7 +6,7 @@ nothing else is named.
 """
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass, fields, replace
 from datetime import date
 from itertools import pairwise
@@ -18,9 +18,15 @@ from services.router.domain.places.numbers import house_number
 from services.router.domain.places.roles import BESIDE, Role, roles
 
 NAMED_DISTRICTS: Final = frozenset({Kind.DISTRICT, Kind.VAGUE})
+KNOWN_AREAS: Final = frozenset({*NAMED_DISTRICTS, Kind.HOME})
 AWAY: Final = frozenset({*NAMED_DISTRICTS, Kind.OUTSIDE, Kind.NAMESAKE})
 UNREGISTERED: Final = "提到的地名不在登记册："
-ADJACENT: Final = re.compile(r"[市的,、·-]?")
+WITHIN: Final = re.compile(
+    r"[省市区县,、·-]?(?:[一-鿿]{1,3}(?:街道|[区县市镇街乡村庄])|朝阳|海淀|丰台|西单|通州|浦东)?"
+    r"(?:(?:那边|那儿|这边)?的|那边|那儿)?(?:那个)?"
+)
+"""What may stand between a place elsewhere and what lies in it: 北辰区双街那个水上公园."""
+LONGEST_CITY: Final = 4
 ANOTHERS: Final = re.compile(
     r"(?:[县省旗]|(?<![津本全我超菜夜早集门花闹])市|第[0-9一二三四五六七八九十]+)新?$"
 )
@@ -88,6 +94,7 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
         for each in gazetteer.mentions(text)
         if (found := _on(each, day)) and not _of_another_city(each, text)
     ]
+    mentions = list(_not_elsewhere(gazetteer, mentions, text))
     if not mentions:
         return NOTHING
     crossed = dict(_crossings(mentions, text))
@@ -98,6 +105,7 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
     told: list[Mention] = []
     before: Mention | None = None
     skip: Mention | None = None
+    lived = False
     for mention, role in zip(mentions, played, strict=True):
         if mention is skip:
             before, skip = mention, None
@@ -110,8 +118,9 @@ def evidence_in(gazetteer: Gazetteer, text: str, day: date | None = None) -> Evi
             side.take_crossing(mention, skip)
         else:
             side.take(mention, before)
-            if role is Role.MATTER:
+            if role is Role.MATTER or (lived and mention.kind in AWAY):
                 told.append(mention)
+            lived = lived or (role is Role.HOME and mention.kind not in AWAY)
         before = mention
     said = matter.evidence()
     if alone or said.firm or said.stems or any(not hint.road for hint in said.hints):
@@ -260,8 +269,7 @@ def _led_by(before: Mention | None, mention: Mention, text: str) -> Entry | None
     """The other district that stands directly before a name and so claims it: 滨海新区华阳里."""
     if before is None or before.kind not in (Kind.DISTRICT, Kind.OUTSIDE):
         return None
-    gap = text[before.end : mention.start]
-    return before.entries[0] if ADJACENT.fullmatch(gap) else None
+    return before.entries[0] if WITHIN.fullmatch(text, before.end, mention.start) else None
 
 
 def _own(mention: Mention, led: Entry | None) -> tuple[Entry, ...]:
@@ -275,6 +283,32 @@ def _of_another_city(mention: Mention, text: str) -> bool:
     return (
         ANOTHERS.search(text, max(0, mention.start - 6), mention.start) is not None
         and "天津" not in text[max(0, mention.start - 8) : mention.start]
+    )
+
+
+def _not_elsewhere(
+    gazetteer: Gazetteer, mentions: Sequence[Mention], text: str
+) -> Iterator[Mention]:
+    """The names that no other city or far town of Tianjin claims: 上海大悦城, 塘沽留园里.
+
+    What a district claims that was found as a name itself is left to that.
+    """
+    ends = {each.end for each in mentions if each.kind in AWAY}
+    for mention in mentions:
+        if mention.kind in KNOWN_AREAS or not _in_a_city(
+            gazetteer.cities, mention.start, text, ends
+        ):
+            yield mention
+
+
+def _in_a_city(cities: Set[str], end: int, text: str, found: Set[int]) -> bool:
+    first = max(0, end - 14)
+    return any(
+        text[start : start + length] in cities
+        and WITHIN.fullmatch(text, start + length, end) is not None
+        and found.isdisjoint((start + length, start + length + 1))
+        for start in range(first, end - 1)
+        for length in range(2, LONGEST_CITY + 1)
     )
 
 

@@ -172,7 +172,8 @@ class Gazetteer:
     sounds like a name of ours. `registered` holds, for a name as it
     is said and the street it lies in, what compounds and enclaves add to it. `passes` are the
     streets and other districts that a road passes, `crossings` those that two roads meet in,
-    `ends` for each road and street that it passes a road that it crosses there.
+    `ends` for each road and street that it passes a road that it crosses there. `cities` are
+    other cities, and far towns of this one.
     """
 
     communities: Mapping[str, Entry]
@@ -186,6 +187,7 @@ class Gazetteer:
     ends: Mapping[str, Mapping[str, str]]
     street_names: Mapping[str, str]
     registered: Mapping[tuple[str, str], tuple[Registered, ...]]
+    cities: frozenset[str]
 
     def mentions(self, text: str) -> list[Mention]:
         """The names in a normalised text, left to right, longest first, never overlapping."""
@@ -232,6 +234,7 @@ def build_gazetteer(
     street_names: Mapping[str, str],
     registered: Mapping[tuple[str, str], tuple[Registered, ...]],
     letters: Mapping[str, str],
+    cities: Iterable[str],
 ) -> Gazetteer:
     """The index over all entries in all their forms.
 
@@ -269,6 +272,7 @@ def build_gazetteer(
         ends=roads.ends(),
         street_names=street_names,
         registered=registered,
+        cities=frozenset(cities),
     )
 
 
