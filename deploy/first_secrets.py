@@ -35,6 +35,8 @@ def _makers(folder: Path) -> Mapping[str, Callable[[], str]]:
         "grafana_password": lambda: secrets.token_urlsafe(24),
         "hotline_jwt_secret": lambda: secrets.token_hex(32),
         "hotline_vault_key": lambda: secrets.token_hex(32),
+        # The issuer gives it, if there is one and it asks for one.
+        "hotline_oidc_client_secret": lambda: "",
         "hotline_database_url": database_url,
     }
 

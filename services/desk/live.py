@@ -8,17 +8,16 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from datetime import UTC, datetime
 from typing import Final
 
 import httpx2
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
-from services.desk.accounts import Visitor, visitor_of
+from services.desk.accounts import Visitor
 from services.desk.alerts import alerts_for
-from services.desk.visit import COOKIE, Desk, Pages, Worker, page
+from services.desk.remote import Refused
+from services.desk.visit import COOKIE, Desk, Pages, Worker, page, who_is
 from shared.discretion import acts_for
 
 BEAT_SECONDS: Final = 15.0
@@ -57,7 +56,7 @@ async def _news(
     headers = desk.services.authorization(visitor)
     query = {"after": after} if after else {}
     timeout = httpx2.Timeout(5.0, read=None)
-    with suppress(httpx2.HTTPError):
+    with suppress(httpx2.HTTPError, Refused):
         async with (
             httpx2.AsyncClient(timeout=timeout) as client,
             client.stream("GET", address, headers=headers, params=query) as answer,
@@ -70,7 +69,7 @@ async def _news(
             identity, item = "", ""
             async for line in _with_pauses(aiter(answer.aiter_lines())):
                 if line is None or line.startswith(":"):
-                    if not await _still_signed_in(desk, cookie):
+                    if await who_is(desk, cookie, active=False) is None:
                         yield _event("over")
                         return
                     yield _event("beat")
@@ -99,14 +98,6 @@ async def _with_pauses(lines: AsyncIterator[str]) -> AsyncIterator[str | None]:
             coming = asyncio.ensure_future(anext(lines, None))
     finally:
         coming.cancel()
-
-
-async def _still_signed_in(desk: Desk, cookie: str) -> bool:
-    def read() -> bool:
-        with desk.database.writing() as writer:
-            return visitor_of(writer, cookie, datetime.now(UTC), active=False) is not None
-
-    return await run_in_threadpool(read)
 
 
 def _event(name: str, told: dict[str, object] | None = None, identity: str = "") -> str:
