@@ -23,6 +23,7 @@ from services.desk.accounts import (
 )
 from services.desk.issued import end_issued, held_by, open_issued
 from services.desk.issuer import Issuer
+from services.desk.presence import left
 from services.desk.remote import Refused
 from services.desk.visit import (
     COOKIE,
@@ -171,6 +172,7 @@ async def logout(request: Request, visitor: Signed, given: Posted, desk: Pages) 
         with desk.database.writing() as writer:
             held = held_by(writer, cookie, datetime.now(UTC), active=False) if issuer else None
             (end_issued if issuer else sign_out)(writer, visitor.key)
+            left(writer, visitor)
         return held.vouched.identity if held else ""
 
     identity = await run_in_threadpool(ended)
