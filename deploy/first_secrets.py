@@ -36,6 +36,8 @@ def _makers(folder: Path) -> Mapping[str, Callable[[], str]]:
         "hotline_jwt_secret": lambda: secrets.token_hex(32),
         "hotline_vault_key": lambda: secrets.token_hex(32),
         "hotline_webhook_key": lambda: secrets.token_hex(32),
+        # The issuer gives it, if there is one and it asks for one.
+        "hotline_oidc_client_secret": lambda: "",
         "hotline_database_url": database_url,
     }
 

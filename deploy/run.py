@@ -57,12 +57,12 @@ def run(settings: Settings) -> int:
     with running_server(settings):
         for service in SERVICES:
             prepare(settings, service)
-        accounts = first_accounts(settings)
+        migrate(settings, "desk")
+        accounts = first_accounts(settings) if settings.oidc_issuer is None else ()
         manager = Manager()
         for service in SERVICES:
             manager.add_process(service, f"{keep} -m services.{service} all")
-        if settings.oidc_issuer is None:
-            manager.add_process("desk", f"{keep} -m services.desk api")
+        manager.add_process("desk", f"{keep} -m services.desk api")
         threading.Thread(target=announce, args=(settings, accounts), daemon=True).start()
         manager.loop()
     return int(manager.returncode or 0)
@@ -73,7 +73,6 @@ def first_accounts(settings: Settings) -> Sequence[tuple[str, str]]:
 
     The passwords are written to `accounts.txt` in the home, for its owner alone.
     """
-    migrate(settings, "desk")
     database = Database(database_url(settings, "desk"))
     try:
         with database.writing() as writer:
@@ -101,13 +100,23 @@ def announce(settings: Settings, accounts: Sequence[tuple[str, str]]) -> None:
     print(
         "\nhotline is ready.\n"
         + "\n".join(lines)
-        + "\n  a token:    make token ROLE=operator NAME=李芳"
-        + "\n              make token ROLE=unit UNIT=wangdingdi NAME=王丽"
-        + f"\n  pages       http://{settings.host}:{settings.desk_port}"
-        + "".join(f"\n              {name}  {password}" for name, password in accounts)
-        + ("" if accounts else f"\n              accounts: {settings.home / 'accounts.txt'}")
+        + "".join(f"\n  {line}" for line in way_in(settings, accounts))
         + "\n  Ctrl-C stops everything.\n",
         flush=True,
+    )
+
+
+def way_in(settings: Settings, accounts: Sequence[tuple[str, str]]) -> Sequence[str]:
+    """How people and programs get in: what is printed of it."""
+    pages = f"pages       {settings.url_of('desk')}"
+    if settings.oidc_issuer is not None:
+        return pages, f"            tokens and sign-in: {settings.oidc_issuer}"
+    return (
+        "a token:    make token ROLE=operator NAME=李芳",
+        "            make token ROLE=unit UNIT=wangdingdi NAME=王丽",
+        pages,
+        *(f"            {name}  {password}" for name, password in accounts),
+        *(() if accounts else (f"            accounts: {settings.home / 'accounts.txt'}",)),
     )
 
 

@@ -223,6 +223,10 @@ def environment_of(settings: Settings) -> Mapping[str, str]:
         kept["HOTLINE_KAFKA_REPLICATION"] = str(settings.kafka_replication)
     kept["HOTLINE_TRUSTED_PROXIES"] = settings.trusted_proxies
     kept["HOTLINE_GRAFANA_URL"] = settings.grafana_url
+    if settings.oidc_issuer is not None:
+        kept["HOTLINE_OIDC_ISSUER"] = settings.oidc_issuer
+    if settings.oidc_client_secret is not None:
+        kept["HOTLINE_OIDC_CLIENT_SECRET"] = settings.oidc_client_secret.get_secret_value()
     return kept
 
 

@@ -43,7 +43,7 @@ class Principal:
 
 
 class _Keys(Protocol):
-    def decode(self, token: str) -> dict[str, Any]:
+    def decode(self, token: str, audience: str) -> dict[str, Any]:
         """The verified claims. Raises jwt.PyJWTError."""
 
 
@@ -51,7 +51,7 @@ class _LocalKeys:
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._keys = {key_id(key).hex(): key for key in keys}
 
-    def decode(self, token: str) -> dict[str, Any]:
+    def decode(self, token: str, audience: str) -> dict[str, Any]:
         named = jwt.get_unverified_header(token).get("kid")
         # Tokens of before keys had ids name none.
         keys = [key for name, key in self._keys.items() if named in (None, name)]
@@ -61,7 +61,7 @@ class _LocalKeys:
                     token,
                     key,
                     algorithms=["HS256"],
-                    audience=AUDIENCE,
+                    audience=audience,
                     issuer=LOCAL_ISSUER,
                     leeway=LEEWAY_SECONDS,
                     options={"require": ["exp", "sub", "iss", "aud"]},
@@ -70,18 +70,17 @@ class _LocalKeys:
 
 
 class _Issuer:
-    def __init__(self, issuer: str, keys: IssuerKeys, audience: str) -> None:
+    def __init__(self, issuer: str, keys: IssuerKeys) -> None:
         self._issuer = issuer
-        self._audience = audience
         self._keys = keys
 
-    def decode(self, token: str) -> dict[str, Any]:
+    def decode(self, token: str, audience: str) -> dict[str, Any]:
         named = jwt.get_unverified_header(token).get("kid")
         return jwt.decode(
             token,
             self._keys.get(named).key,
             algorithms=["RS256", "ES256"],
-            audience=self._audience,
+            audience=audience,
             issuer=self._issuer,
             leeway=LEEWAY_SECONDS,
             options={"require": ["exp", "sub", "iss", "aud"]},
@@ -93,11 +92,13 @@ class Authority:
 
     def __init__(self, settings: Settings) -> None:
         self._keys: _Keys
+        self._audience = AUDIENCE
         if settings.oidc_issuer is not None:
             issuer = settings.oidc_issuer
             jwks = settings.oidc_jwks_url or issuer.rstrip("/") + "/.well-known/jwks.json"
             keys = IssuerKeys(jwks, self._forget)
-            self._keys = _Issuer(issuer, keys, settings.oidc_audience)
+            self._keys = _Issuer(issuer, keys)
+            self._audience = settings.oidc_audience
         else:
             self._keys = _LocalKeys(local_keys(settings.home, "jwt", settings.jwt_secret))
         self._known: OrderedDict[str, Principal] = OrderedDict()
@@ -116,19 +117,31 @@ class Authority:
         token = _bearer(header)
         known = self._known  # taken before the keys are: what is verified by old ones stays there
         try:
-            principal = _principal(self._keys.decode(token))
+            principal = self.bearer(token)
         except KeysUnavailable:
             raise Problem(
                 503, "登录服务暂时无法连接, 请稍后重试", headers={"Retry-After": "2"}
             ) from None
         except (jwt.PyJWTError, ValueError):
             raise _unauthenticated() from None
-        if principal.expires_at <= time.time():
-            raise _unauthenticated()
         known[token] = principal
         while len(known) > REMEMBERED_TOKENS:
             known.popitem(last=False)
         return principal
+
+    def bearer(self, token: str) -> Principal:
+        """The caller that a token names. Raises KeysUnavailable, jwt.PyJWTError and ValueError.
+
+        ValueError says that the token is good but names nobody of this hotline.
+        """
+        principal = _principal(self._keys.decode(token, self._audience))
+        if principal.expires_at <= time.time():
+            raise jwt.ExpiredSignatureError("the token has ended")
+        return principal
+
+    def claims(self, token: str, audience: str) -> dict[str, Any]:
+        """What a token for another audience says, an ID token. Raises as `bearer` does."""
+        return self._keys.decode(token, audience)
 
     def _forget(self) -> None:
         """Verify every token again: the keys have changed."""

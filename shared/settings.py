@@ -38,6 +38,7 @@ class Settings(BaseSettings):
     intake_url: str | None = None
     classifier_url: str | None = None
     router_url: str | None = None
+    desk_url: str | None = None
 
     secure_cookies: bool = False
     trusted_proxies: str = ""
@@ -46,6 +47,9 @@ class Settings(BaseSettings):
     oidc_issuer: str | None = None
     oidc_jwks_url: str | None = None
     oidc_audience: str = "hotline"
+    oidc_client_id: str = "hotline"
+    oidc_client_secret: SecretStr | None = None
+    oidc_scope: str = "openid profile"
     vault_key: SecretStr | None = None
 
     number_prefix: str = Field(default="NK", pattern=r"^[A-Z]{1,8}$")
@@ -78,7 +82,7 @@ class Settings(BaseSettings):
         }[service]
 
     def url_of(self, service: str) -> str:
-        """Where the desk finds `intake`, `classifier` or `router`: on this host by default."""
+        """Where the desk finds a service, or browsers the `desk`: on this host by default."""
         named: str | None = getattr(self, f"{service}_url")
         return named or f"http://{self.host}:{self.port_of(service)}"
 

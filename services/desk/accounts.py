@@ -39,7 +39,11 @@ class AccountError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Visitor:
-    """Somebody who is signed in; `csrf` stands in every form they are shown."""
+    """Somebody who is signed in; `csrf` stands in every form they are shown.
+
+    `name` is what the services call them, `called` what people do. `token` is their issuer's,
+    None where the pages make one.
+    """
 
     name: str
     role: Role
@@ -47,6 +51,8 @@ class Visitor:
     must_change: bool
     csrf: str
     key: str
+    called: str
+    token: str | None = None
 
 
 def add_account(
@@ -101,7 +107,7 @@ def _open(writer: Writer, account: AccountRow, now: datetime) -> str:
     cookie = secrets.token_urlsafe(32)
     writer.add(
         SessionRow(
-            key=_key(cookie),
+            key=key_of(cookie),
             account=account.name,
             csrf=secrets.token_urlsafe(24),
             created_at=now,
@@ -117,7 +123,7 @@ def visitor_of(writer: Writer, cookie: str, now: datetime, *, active: bool) -> V
         select(SessionRow, AccountRow)
         .join(AccountRow, col(AccountRow.name) == col(SessionRow.account))
         .where(
-            col(SessionRow.key) == _key(cookie),
+            col(SessionRow.key) == key_of(cookie),
             col(SessionRow.seen_at) > now - IDLE,
             col(SessionRow.created_at) > now - SHIFT,
             col(AccountRow.disabled).is_(False),
@@ -137,6 +143,7 @@ def visitor_of(writer: Writer, cookie: str, now: datetime, *, active: bool) -> V
         account.must_change,
         session.csrf,
         session.key,
+        account.name,
     )
 
 
@@ -193,5 +200,6 @@ def _matches(hashed: str, password: str) -> bool:
         return False
 
 
-def _key(cookie: str) -> str:
+def key_of(cookie: str) -> str:
+    """What of a session's cookie is stored."""
     return hashlib.sha256(cookie.encode()).hexdigest()

@@ -14,6 +14,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from services.desk import case_pages, centre_pages, import_pages, live, operator_pages, signing_in
+from services.desk.issuer import Issuer
 from services.desk.remote import Refused, Services
 from services.desk.visit import (
     HERE,
@@ -54,11 +55,14 @@ def create_desk(settings: Settings) -> FastAPI:
         Limiter(*OF_A_NAME),
         settings.secure_cookies,
         environment(settings.grafana_url),
+        Issuer(settings, settings.oidc_issuer) if settings.oidc_issuer else None,
     )
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
+        if desk.issuer is not None:
+            await desk.issuer.close()
         services.close()
         database.close()
 

@@ -10,6 +10,7 @@ from fastapi import APIRouter, Response
 from services.desk.accounts import Visitor
 from services.desk.conflicts import give
 from services.desk.forms import BLOW, CASE_FORMS, WHISTLE_FORMS, Form, body_of
+from services.desk.presence import opened
 from services.desk.remote import Json, Refused
 from services.desk.visit import Handler, Pages, Posted, Worker, page, said, see
 from shared.roles import Role
@@ -127,8 +128,9 @@ def _case_page(
     forms = [form for form in CASE_FORMS if form.command in found["commands"]]
     if _may_blow(desk, visitor, found["case"]):
         forms.append(BLOW)
+    here = opened(desk.database, desk.services, visitor, found["case"]["number"])
     return page(
-        desk, visitor, "case.html", status, found=found, case=found["case"], forms=forms,
+        desk, visitor, "case.html", status, found=found, case=found["case"], forms=forms, here=here,
         **{"do": "", "moved": "", "contact": None, **shown},
     )  # fmt: skip
 

@@ -157,6 +157,8 @@ class Services:
 
     def authorization(self, who: Visitor) -> dict[str, str]:
         """The header that names a visitor to the services."""
+        if who.token is not None:
+            return {"Authorization": f"Bearer {who.token}"}
         known = (who.name, who.role, who.unit)
         made_at, token = self._tokens.get(known, (0.0, ""))
         if time.monotonic() - made_at > TOKEN_SECONDS or not token:

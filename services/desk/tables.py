@@ -31,3 +31,24 @@ class SessionRow(SQLModel, table=True):
     csrf: str
     created_at: datetime = Field(sa_column=instant())
     seen_at: datetime = Field(sa_column=instant())
+
+
+class IssuedSessionRow(SQLModel, table=True):
+    """A browser whose visitor an issuer vouches for until `expires_at`.
+
+    `sealed` holds the issuer's tokens; only who has the cookie can open it.
+    """
+
+    __tablename__ = "issued_session"
+
+    key: str = Field(primary_key=True)
+    subject: str
+    called: str
+    role: str
+    unit: str | None
+    csrf: str
+    sealed: bytes
+    expires_at: datetime = Field(sa_column=instant())
+    renewing_until: datetime | None = Field(default=None, sa_column=instant(nullable=True))
+    created_at: datetime = Field(sa_column=instant())
+    seen_at: datetime = Field(sa_column=instant())

@@ -24,6 +24,8 @@ from starlette.datastructures import FormData
 from services.desk import way, words
 from services.desk.accounts import Visitor, visitor_of
 from services.desk.alerts import Alerts, alerts_for
+from services.desk.issued import issued_visitor
+from services.desk.issuer import Issuer
 from services.desk.remote import Refused, Services
 from shared.database import Database
 from shared.names import CLOCK_NAMES, DUTY_NAMES, FLAG_NAMES
@@ -100,7 +102,8 @@ class Limiter:
 class Desk:
     """The parts that the pages work with; `secure` says whether cookies need HTTPS.
 
-    `addresses` and `names` count the sign-ins that failed, see Limiter.
+    `addresses` and `names` count the sign-ins that failed, see Limiter. Where there is an
+    `issuer`, everybody signs in there, and nobody with an account of the pages.
     """
 
     database: Database
@@ -109,6 +112,7 @@ class Desk:
     names: Limiter
     secure: bool
     templates: Environment
+    issuer: Issuer | None
 
 
 def environment(grafana: str) -> Environment:
@@ -152,16 +156,26 @@ async def _desk(request: Request) -> Desk:
 Pages = Annotated[Desk, Depends(_desk)]
 
 
-async def _signed(request: Request, desk: Pages) -> Visitor:
-    """Who is signed in; a first password has to be changed before anything else."""
-    cookie = request.cookies.get(COOKIE, "")
-    active = request.url.path not in WAITING
+async def who_is(desk: Desk, cookie: str, *, active: bool) -> Visitor | None:
+    """Who a session's cookie stands for now, None where it is over; `active` prolongs it.
+
+    Raises Refused where an issuer's word has ended and it does not answer.
+    """
+    if desk.issuer is not None:
+        return await issued_visitor(desk.database, desk.issuer, cookie, active=active)
 
     def read() -> Visitor | None:
         with desk.database.writing() as writer:
             return visitor_of(writer, cookie, datetime.now(UTC), active=active)
 
-    visitor = await run_in_threadpool(read) if cookie else None
+    return await run_in_threadpool(read)
+
+
+async def _signed(request: Request, desk: Pages) -> Visitor:
+    """Who is signed in; a first password has to be changed before anything else."""
+    cookie = request.cookies.get(COOKIE, "")
+    active = request.url.path not in WAITING
+    visitor = await who_is(desk, cookie, active=active) if cookie else None
     if visitor is None:
         raise SignedOut
     return visitor

@@ -27,7 +27,7 @@ COMPOSE: Mapping[str, Any] = yaml.safe_load((DEPLOY / "compose.yaml").read_text(
 SERVICES: Mapping[str, Mapping[str, Any]] = COMPOSE["services"]
 KUBERNETES: Sequence[Mapping[str, Any]] = [
     resource
-    for path in sorted((DEPLOY / "kubernetes").glob("*.yaml"))
+    for path in sorted((DEPLOY / "kubernetes").rglob("*.yaml"))
     if path.stem != "kustomization"
     for resource in yaml.safe_load_all(path.read_text())
 ]
@@ -121,7 +121,7 @@ def test_secrets_are_made_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert set(first) == set(COMPOSE["secrets"])
     assert folder.stat().st_mode & 0o077 == 0
     said = capsys.readouterr().out
-    assert not any(secret in said for secret in first.values())
+    assert not any(secret in said for secret in first.values() if secret)
     assert first["postgres_password"] in first["hotline_database_url"]
 
 
@@ -177,6 +177,12 @@ def test_the_cluster_is_told_of_every_file_and_of_no_unknown_variable() -> None:
     assert listed == {path.name for path in folder.glob("*.yaml")} - {"kustomization.yaml"}
     config = yaml.safe_load((folder / "config.yaml").read_text())["data"]
     assert set(config) <= VARIABLES
+
+
+def test_the_example_of_an_issuer_names_no_unknown_variable() -> None:
+    named = re.findall(r"^(\w+)=", (DEPLOY / "issuer.env.example").read_text(), re.MULTILINE)
+    assert named
+    assert {*named} <= VARIABLES
 
 
 def test_what_scales_by_lag_names_a_group_there_is() -> None:

@@ -3,6 +3,7 @@
 import os
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -14,6 +15,7 @@ from services.desk.accounts import add_account
 from shared.database import Database, migrate
 from shared.postgres import database_url
 from shared.roles import Role
+from shared.settings import Settings
 from tests.conftest import public_home
 
 PASSWORD = "correct horse"
@@ -37,8 +39,8 @@ class Office:
     address: str
     browser: Browser
 
-    def sign_in(self, name: str, width: int = 1280, height: int = 720) -> Page:
-        """A new window in which somebody is signed in."""
+    def window(self, width: int = 1280, height: int = 720) -> Page:
+        """A new window in which nobody is signed in."""
         window = self.browser.new_context(
             viewport={"width": width, "height": height},
             locale="zh-CN",
@@ -46,6 +48,11 @@ class Office:
             base_url=self.address,
         ).new_page()
         window.on("dialog", lambda dialog: dialog.accept())
+        return window
+
+    def sign_in(self, name: str, width: int = 1280, height: int = 720) -> Page:
+        """A new window in which somebody is signed in."""
+        window = self.window(width, height)
         window.goto("/")
         window.fill("#name", name)
         window.fill("#password", PASSWORD)
@@ -80,31 +87,42 @@ def closed_windows(request: pytest.FixtureRequest) -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def office() -> Iterator[Office]:
-    """The stack, the pages and the browser of one file's tests."""
+def chromium() -> str:
+    """A browser; what needs one is left out where there is none."""
     if CHROMIUM is None:
         if os.environ.get("HOTLINE_REQUIRE_KAFKA"):
             pytest.fail("Chromium is required here")
         pytest.skip("no Chromium: the pages are not opened")
-    with public_home() as home:
-        settings = settings_for(home)
-        with Stack(settings) as stack:
-            migrate(settings, "desk")
-            database = Database(database_url(settings, "desk"))
-            with database.writing() as writer:
-                for name, role, unit in PEOPLE:
-                    now = datetime.now(UTC)
-                    add_account(writer, name, role, unit, PASSWORD, now, must_change=False)
-            database.close()
-            desk = Process(settings, "desk", "api")
-            desk.start()
-            try:
-                desk.wait_ready()
-                with sync_playwright() as playwright:
-                    browser = playwright.chromium.launch(
-                        executable_path=CHROMIUM, args=["--no-sandbox"]
-                    )
-                    yield Office(stack, stack.address("desk"), browser)
-                    browser.close()
-            finally:
-                desk.stop()
+    return CHROMIUM
+
+
+@pytest.fixture(scope="module")
+def office(chromium: str) -> Iterator[Office]:
+    """The stack, the pages and the browser of one file's tests."""
+    with public_home() as home, opened(settings_for(home)) as office:
+        yield office
+
+
+@contextmanager
+def opened(settings: Settings) -> Iterator[Office]:
+    """A stack with pages, accounts and a browser, until the end of the block."""
+    with Stack(settings) as stack:
+        migrate(settings, "desk")
+        database = Database(database_url(settings, "desk"))
+        with database.writing() as writer:
+            for name, role, unit in PEOPLE:
+                now = datetime.now(UTC)
+                add_account(writer, name, role, unit, PASSWORD, now, must_change=False)
+        database.close()
+        desk = Process(settings, "desk", "api")
+        desk.start()
+        try:
+            desk.wait_ready()
+            with sync_playwright() as playwright:
+                browser = playwright.chromium.launch(
+                    executable_path=CHROMIUM, args=["--no-sandbox"]
+                )
+                yield Office(stack, stack.address("desk"), browser)
+                browser.close()
+        finally:
+            desk.stop()

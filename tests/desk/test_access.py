@@ -59,7 +59,12 @@ ACCESS: Mapping[tuple[str, str], frozenset[Role]] = {
     ("GET", "/alerts"): WORKERS,
     ("GET", "/events"): WORKERS,
 }
-OPEN = {("GET", "/login"), ("POST", "/login")}
+OPEN = {
+    ("GET", "/login"),
+    ("POST", "/login"),
+    ("GET", "/login/issuer"),
+    ("GET", "/login/return"),
+}
 """What nobody has to be signed in for."""
 NAMES = {role: name for name, role, _ in reversed(PEOPLE)}
 NUMBER = "NK20260101-000001"

@@ -1,8 +1,5 @@
 """Tokens: whose are taken, whose are not, and what they may say."""
 
-import http.server
-import json
-import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,7 +7,6 @@ from typing import Any
 
 import jwt
 import pytest
-from cryptography.hazmat.primitives.asymmetric import rsa
 from pydantic import SecretStr
 
 from shared import issuer_keys
@@ -18,6 +14,7 @@ from shared.auth import REMEMBERED_TOKENS, Authority, Principal, issue_token
 from shared.problems import Problem
 from shared.roles import Role
 from shared.settings import Settings
+from tests.issuing import Issuer, serving_issuer
 
 SECRET = "5a" * 32
 OTHER_SECRET = "a5" * 32
@@ -38,6 +35,11 @@ def claims(**changed: Any) -> dict[str, Any]:
 
 def signed(payload: dict[str, Any], secret: str = SECRET) -> str:
     return jwt.encode(payload, bytes.fromhex(secret), algorithm="HS256")
+
+
+def of(issuer: Issuer, **changed: Any) -> str:
+    """A token signed by the issuer."""
+    return issuer.signed(claims(iss=issuer.url, **changed))
 
 
 def status_of(settings: Settings, header: str | None) -> int:
@@ -191,62 +193,18 @@ def test_only_so_many_tokens_are_remembered(settings: Settings) -> None:
     assert authority.remembered(headers[-1]) is not None
 
 
-class Issuer(http.server.ThreadingHTTPServer):
-    """An OpenID Connect issuer that publishes one key, and may hang."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Keys)
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-        self.name = "k1"
-        self.asked = 0
-        self.hanging = threading.Event()
-        self.url = f"http://127.0.0.1:{self.server_address[1]}"
-
-    def token(self, **changed: Any) -> str:
-        """A token signed by the issuer."""
-        payload = claims(iss=self.url, **changed)
-        return jwt.encode(payload, self.key, algorithm="RS256", headers={"kid": self.name})
-
-    def renew(self) -> None:
-        """Withdraw the key and publish another."""
-        self.name += "x"
-        self.key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
-
-
-class _Keys(http.server.BaseHTTPRequestHandler):
-    def do_GET(self) -> None:
-        assert isinstance(self.server, Issuer)
-        self.server.asked += 1
-        if self.server.hanging.is_set():
-            time.sleep(30)
-        public = json.loads(jwt.algorithms.RSAAlgorithm.to_jwk(self.server.key.public_key()))
-        body = json.dumps({"keys": [{**public, "kid": self.server.name, "use": "sig"}]}).encode()
-        self.send_response(200)
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, format: str, *args: object) -> None:
-        """Say nothing."""
-
-
 @pytest.fixture
 def issuer() -> Iterator[Issuer]:
-    with Issuer() as server:
-        thread = threading.Thread(target=server.serve_forever, daemon=True)
-        thread.start()
+    with serving_issuer() as server:
         yield server
-        server.shutdown()
-        thread.join()
 
 
 def test_an_issuers_token_is_taken_and_no_other_is(tmp_path: Path, issuer: Issuer) -> None:
     settings = Settings(home=tmp_path, oidc_issuer=issuer.url)
-    caller = Authority(settings).authenticate(f"Bearer {issuer.token(role='supervisor')}")
+    caller = Authority(settings).authenticate(f"Bearer {of(issuer, role='supervisor')}")
     assert caller == Principal("li", Role.SUPERVISOR)
     local = issue_token(Settings(home=tmp_path), Role.OPERATOR)
-    for token in (local, issuer.token(aud="x"), issuer.token(exp=1), issuer.token(role="mayor")):
+    for token in (local, of(issuer, aud="x"), of(issuer, exp=1), of(issuer, role="mayor")):
         assert status_of(settings, f"Bearer {token}") == 401
 
 
@@ -259,7 +217,7 @@ def test_the_issuers_public_key_is_no_secret_to_sign_with(tmp_path: Path, issuer
 
 def test_an_issuer_that_is_away_is_no_fault_of_the_caller(tmp_path: Path, issuer: Issuer) -> None:
     away = Settings(home=tmp_path, oidc_issuer=issuer.url, oidc_jwks_url="http://127.0.0.1:9/keys")
-    assert status_of(away, f"Bearer {issuer.token()}") == 503
+    assert status_of(away, f"Bearer {of(issuer)}") == 503
 
 
 def eventually(holds: Callable[[], bool]) -> None:
@@ -283,12 +241,12 @@ def test_a_new_key_is_found_and_a_withdrawn_one_refused_though_its_tokens_were_r
 ) -> None:
     monkeypatch.setattr(issuer_keys, "COOL_DOWN_SECONDS", 0.2)
     authority = Authority(Settings(home=tmp_path, oidc_issuer=issuer.url))
-    old = issuer.token()
+    old = of(issuer)
     assert outcome(authority, old) == 200
     issuer.renew()
     time.sleep(0.3)
-    assert outcome(authority, issuer.token()) == 503
-    eventually(lambda: outcome(authority, issuer.token()) == 200)
+    assert outcome(authority, of(issuer)) == 503
+    eventually(lambda: outcome(authority, of(issuer)) == 200)
     time.sleep(0.3)
     eventually(lambda: outcome(authority, old) == 401)
 
@@ -297,10 +255,10 @@ def test_invented_keys_make_the_issuer_be_asked_no_more_often(
     tmp_path: Path, issuer: Issuer
 ) -> None:
     authority = Authority(Settings(home=tmp_path, oidc_issuer=issuer.url))
-    assert outcome(authority, issuer.token()) == 200
+    assert outcome(authority, of(issuer)) == 200
     for number in range(50):
         issuer.name = f"made-up-{number}"
-        assert outcome(authority, issuer.token()) == 401
+        assert outcome(authority, of(issuer)) == 401
     assert issuer.asked == 1
 
 
@@ -309,13 +267,13 @@ def test_a_hanging_issuer_stops_nobody_who_holds_a_good_token(
 ) -> None:
     monkeypatch.setattr(issuer_keys, "REFRESH_SECONDS", 0.1)
     authority = Authority(Settings(home=tmp_path, oidc_issuer=issuer.url))
-    assert outcome(authority, issuer.token()) == 200
+    assert outcome(authority, of(issuer)) == 200
     issuer.hanging.set()
     asked = issuer.asked
     eventually(lambda: issuer.asked > asked)
     started = time.monotonic()
     for number in range(50):
-        assert outcome(authority, issuer.token(sub=f"s{number}")) == 200
+        assert outcome(authority, of(issuer, sub=f"s{number}")) == 200
     assert time.monotonic() - started < 1
 
 
@@ -323,6 +281,6 @@ def test_keys_of_an_issuer_that_stays_away_are_not_trusted_for_ever(
     tmp_path: Path, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     authority = Authority(Settings(home=tmp_path, oidc_issuer=issuer.url))
-    assert outcome(authority, issuer.token()) == 200
+    assert outcome(authority, of(issuer)) == 200
     monkeypatch.setattr(issuer_keys, "LIFE_SECONDS", -1)
-    assert outcome(authority, issuer.token(sub="another")) == 503
+    assert outcome(authority, of(issuer, sub="another")) == 503

@@ -9,6 +9,7 @@ const strip = document.getElementById("strip");
 const alarm = document.getElementById("alarm");
 const line = document.getElementById("news");
 const link = document.getElementById("link");
+const here = document.getElementById("here");
 const switched = document.getElementById("sound");
 
 // Sound: tones are laid out ahead on the audio clock, since the timers of hidden tabs slow down.
@@ -55,6 +56,7 @@ export function listen(address, tick) {
   const tabs = new BroadcastChannel("hotline news");
   const fresh = new Set();
   let cursor = strip.querySelector("[data-cursor]").dataset.cursor;
+  const open = new Map(); // which case each tab shows: those others are told of
   let source = null;
   let heard = Date.now();
   let lostAt = 0;
@@ -98,23 +100,35 @@ export function listen(address, tick) {
 
   // One tab has the stream: the newest takes it, and what it hears the others hear from it.
   function say(kind, told) { tabs.postMessage({ from: me, kind, told, cursor }); }
-  function take() { mine = true; say("mine"); connect(); }
+  function take() {
+    mine = true;
+    open.clear();
+    if (here) open.set(me, here.dataset.number);
+    say("mine");
+    clearTimeout(again);
+    again = setTimeout(connect, 150); // the other tabs say meanwhile what they show
+  }
+  function present(told) { if (here && here.dataset.number in told) here.textContent = told[here.dataset.number]; }
   function leave(text) { mine = false; source?.close(); source = null; clearTimeout(again); hush(); link.textContent = text; shown(); }
   tabs.onmessage = ({ data }) => {
     heard = Date.now();
     cursor = data.cursor || cursor;
-    if (data.kind === "mine") leave("提醒由另一标签页接收");
+    if (data.kind === "mine") { leave("提醒由另一标签页接收"); if (here) say("shows", here.dataset.number); }
+    else if (data.kind === "shows" && mine) open.set(data.from, data.told);
+    else if (data.kind === "closed" && mine) { if (open.delete(data.from)) connect(); }
+    else if (data.kind === "here") present(data.told);
     else if (data.kind === "news") news(data.told);
     else if (data.kind === "left" && !mine) again = setTimeout(take, 200 + Math.random() * 800);
   };
-  addEventListener("pagehide", () => { if (mine) { source?.close(); say("left"); } });
+  addEventListener("pagehide", () => { if (mine) { source?.close(); say("left"); } else if (here) say("closed"); });
   addEventListener("pageshow", (event) => { if (event.persisted) { refresh(); take(); } });
 
   function alive() { heard = Date.now(); if (lostAt) { lostAt = 0; refresh(); } link.textContent = "连接正常"; }
   function connect() {
     clearTimeout(again);
     source?.close();
-    source = new EventSource(`${address}?after=${encodeURIComponent(cursor)}`);
+    const cases = [...new Set(open.values())].slice(-8).map((number) => `&case=${encodeURIComponent(number)}`).join("");
+    source = new EventSource(`${address}?after=${encodeURIComponent(cursor)}${cases}`);
     const on = (name, act) => source.addEventListener(name, act);
     on("beat", () => { pause = 1000; alive(); say("beat"); });
     on("news", (event) => {
@@ -124,6 +138,7 @@ export function listen(address, tick) {
       say("news", told);
       news(told);
     });
+    on("here", (event) => { const told = JSON.parse(event.data); say("here", told); present(told); });
     on("over", ended);
     on("reset", () => { source.close(); link.textContent = "队列已重建，请刷新"; });
     on("error", lost);
