@@ -1,4 +1,7 @@
-"""From the embedded bus to Kafka with tickets at every stage: each ends in its queue, once."""
+"""From the embedded bus to Kafka with tickets at every stage: each ends in its queue, once.
+
+There the topics grow while the services run, and tickets go on arriving.
+"""
 
 import json
 import os
@@ -25,10 +28,12 @@ STREET = "wangdingdi"
 SECONDS = 120
 
 
-def moved(settings: Settings) -> subprocess.CompletedProcess[str]:
-    """What the command says, run as its operator runs it."""
+def commanded(
+    settings: Settings, command: str, *arguments: str
+) -> subprocess.CompletedProcess[str]:
+    """What a command says, run as its operator runs it."""
     return subprocess.run(
-        [sys.executable, "-m", "deploy.kafka.move"],
+        [sys.executable, "-m", f"deploy.kafka.{command}", *arguments],
         cwd=CHECKOUT,
         env={**os.environ, **environment_of(settings)},
         capture_output=True,
@@ -66,13 +71,13 @@ def test_tickets_at_every_stage_go_over_to_kafka_and_each_ends_in_its_queue_once
                 note = {"text": "还没人来"}
                 desk.ask("intake", "POST", f"/tickets/{number}/amendments", json=note)
             relayed(stack, "intake")
-            refused = moved(on_kafka)
+            refused = commanded(on_kafka, "move")
             assert (refused.returncode, "还在运行" in refused.stderr) == (2, True), refused.stderr
         with Stack(embedded, services=("intake",), sides=("api",)) as stack, Desk(stack) as desk:
             unsaid = [desk.submit(f"{text}，七天了") for text in TEXTS]
 
         numbers = [*routed, *classified, *accepted, *unsaid]
-        done = moved(on_kafka)
+        done = commanded(on_kafka, "move")
         assert done.returncode == 0, done.stderr
         with Stack(on_kafka) as stack, Desk(stack) as desk:
             all_settled(desk, [*classified[1:], *accepted[1:], *unsaid])
@@ -89,7 +94,11 @@ def test_tickets_at_every_stage_go_over_to_kafka_and_each_ends_in_its_queue_once
             assert whistle["number"] == whistled
             assert compared(stack).missed == []
             assert_once_and_in_order(stack, [whistled, *numbers])
-        again = moved(on_kafka)
+            grown = commanded(on_kafka, "partitions", "12")
+            assert grown.returncode == 0, grown.stderr
+            assert grown.stdout.splitlines()[0] == f"{TICKETS}  8 → 12"
+            all_settled(desk, [desk.submit(f"{text}，九天了") for text in TEXTS])
+        again = commanded(on_kafka, "move")
         assert (again.returncode, "已迁 0 条" in again.stdout) == (0, True), again.stdout
 
 
