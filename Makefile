@@ -5,10 +5,11 @@ PY := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 ROLE ?= operator
 FORMAT ?= text
+SECONDS ?= 120
 
 .DEFAULT_GOAL := help
 .PHONY: backup restore
-.PHONY: help install run test chaos lint demo token evaluate train bench schemas pictures dashboards report screenshots up down
+.PHONY: help install run test chaos lint demo token evaluate train bench soak schemas pictures dashboards report screenshots up down
 
 help: ## show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "  make %-10s %s\n", $$1, $$2}'
@@ -50,6 +51,9 @@ train: $(INSTALLED) ## train from the corpus [and DATA="history.csv corrections.
 
 bench: $(INSTALLED) ## measure throughput, latency and cost, at most five minutes: [BASE=bench.json]
 	@$(PY) -m deploy.load.bench $(if $(BASE),--base "$(BASE)")
+
+soak: $(INSTALLED) ## does the disk stay flat, and what does a ticket leave for good: [SECONDS=120]
+	@$(PY) -m deploy.load.soak --seconds "$(SECONDS)"
 
 schemas: $(INSTALLED) ## write the events' JSON Schemas and AsyncAPI document to deploy/events
 	@$(PY) -m deploy.events.generate

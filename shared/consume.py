@@ -18,7 +18,7 @@ from uuid import UUID
 
 import structlog
 
-from shared.bus import Bus, BusUnavailable, Consumer, PartitionLost, Received
+from shared.bus import READ_BY, Bus, BusUnavailable, Consumer, PartitionLost, Received
 from shared.database import Database, Writer, is_transient
 from shared.envelope import CURRENT_TRACE, Malformed, Message, parse
 from shared.messaging import admit, handled_before, park, parked_keys
@@ -66,7 +66,10 @@ class Subscription:
 
     def wants(self, item: Received) -> bool:
         """Whether the group has anything to do with a record; a record of no type is malformed."""
-        type_ = item.record.headers.get("ce_type")
+        headers = item.record.headers
+        if self.group in headers.get(READ_BY, "").split(","):
+            return False
+        type_ = headers.get("ce_type")
         return not self.types or type_ is None or type_ in self.types
 
 

@@ -5,8 +5,9 @@ given before transactions commit, so a smaller id may appear later. Of several p
 of a service one relays at a time, held by an advisory lock on its connection.
 """
 
+import contextlib
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
 import structlog
@@ -33,6 +34,20 @@ NOTICE_DEATH: Final = text(
 )
 """Lets the server free the lock within seconds when the machine that relayed is gone."""
 ELECT: Final = text("SELECT pg_try_advisory_lock(hashtext('hotline.relay'))")
+MAY_PUBLISH: Final = "SELECT pg_try_advisory_xact_lock_shared(hashtext('hotline.relay.pause'))"
+"""Held by a relay while it publishes; nothing is published while somebody holds it alone."""
+OLDEST: Final = text(
+    "SELECT id, event_id, topic, key, type, time, trace, payload FROM outbox"  # noqa: S608
+    f" WHERE ({MAY_PUBLISH}) ORDER BY id LIMIT :batch"
+)
+PAUSE: Final = text("SELECT pg_advisory_lock(hashtext('hotline.relay.pause'))")
+PAUSE_PATIENCE: Final = text("SET lock_timeout = '60s'")
+END_ELECTED: Final = text("""
+SELECT pg_terminate_backend(pid) FROM pg_locks
+WHERE locktype = 'advisory' AND granted AND objsubid = 1
+  AND database = (SELECT oid FROM pg_database WHERE datname = current_database())
+  AND (classid::bigint << 32) | objid::bigint = hashtext('hotline.relay')::bigint
+""")
 
 log = structlog.get_logger()
 
@@ -95,6 +110,8 @@ class Relay(threading.Thread):
                 if self._stopping.wait(ELECTION_SECONDS):
                     return
             connection.commit()
+            # Topics may have gained partitions since: a new producer places keys by the new number.
+            self._producer.close()
             self._relay(connection)
         finally:
             connection.invalidate()
@@ -119,13 +136,7 @@ class Relay(threading.Thread):
         Raises BusUnavailable where some were not taken: they stay, and so do later ones of
         their keys.
         """
-        rows = connection.execute(
-            text(
-                "SELECT id, event_id, topic, key, type, time, trace, payload"
-                " FROM outbox ORDER BY id LIMIT :batch"
-            ),
-            {"batch": BATCH},
-        ).all()
+        rows = connection.execute(OLDEST, {"batch": BATCH}).all()
         if not rows:
             connection.commit()
             return 0
@@ -148,3 +159,26 @@ class Relay(threading.Thread):
     def _record(self, row: Any) -> Record:
         headers = headers_of(row.event_id, row.type, self._service, row.key, row.time, row.trace)
         return Record(row.topic, row.key, bytes(row.payload), headers)
+
+
+@contextlib.contextmanager
+def relay_paused(database: Database) -> Iterator[Connection]:
+    """Let a service publish nothing during the block, whichever process relays for it.
+
+    Begins when the batch in hand is done. At its end the relay is elected anew, with a producer
+    that knows the topics as they are then. Should this process die, the relay simply goes on;
+    whoever has to be sure that it does not uses the connection, which is dead then.
+    """
+    with database.engine.connect() as connection:
+        try:
+            connection.execute(NOTICE_DEATH)
+            connection.execute(PAUSE_PATIENCE)
+            connection.execute(PAUSE)
+            connection.commit()
+            try:
+                yield connection
+            finally:
+                connection.execute(END_ELECTED)
+                connection.commit()
+        finally:
+            connection.invalidate()

@@ -13,7 +13,7 @@ import pytest
 from deploy.kafka.broker import KafkaCluster, obstacle
 
 LEFT_OUT = pytest.StashKey[list[str]]()
-OF_ITS_OWN = frozenset({"installation", "kafka_cluster", "stack"})
+OF_ITS_OWN = frozenset({"installation", "kafka_cluster", "empty_kafka", "stack"})
 """The fixtures that start brokers and use no running one."""
 REQUIRED = os.environ.get("HOTLINE_REQUIRE_KAFKA") == "1"
 
@@ -70,3 +70,10 @@ def kafka_cluster() -> Iterator[KafkaCluster]:
     """Three brokers for a module that kills some of them."""
     with KafkaCluster(3) as cluster:
         yield cluster
+
+
+@pytest.fixture
+def empty_kafka() -> Iterator[str]:
+    """The address of a broker that nobody has used."""
+    with KafkaCluster() as cluster:
+        yield cluster.bootstrap

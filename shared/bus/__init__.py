@@ -15,7 +15,11 @@ A consumer belongs to the thread that made it. Producers may be shared.
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Final, Protocol
+
+READ_BY: Final = "hotline_read_by"
+"""Header of a record that was carried over from another bus: the groups that had done it there,
+parted by commas. To them it is done."""
 
 
 class BusError(Exception):

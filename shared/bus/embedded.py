@@ -102,6 +102,10 @@ class EmbeddedBus:
             cursor = connection.cursor()
             cursor.execute("SELECT pg_advisory_xact_lock(hashtext('hotline.bus'))")
             cursor.execute(Path(__file__).with_name("embedded.sql").read_bytes())
+            moved = cursor.execute("SELECT to_bus FROM moved").fetchone()
+            if moved is not None:
+                # What was said here now would never be heard there.
+                raise BusUnavailable(f"this bus has been moved to {moved[0]}: set HOTLINE_KAFKA")
             known = {row[0] for row in cursor.execute("SELECT DISTINCT topic FROM topic_partition")}
             cursor.executemany(
                 "INSERT INTO topic_partition VALUES (%s, %s)",
@@ -155,10 +159,13 @@ class EmbeddedBus:
 
     def answers(self) -> bool:
         try:
-            self._connect().close()
+            with self._connect() as connection:
+                query = "SELECT NOT EXISTS (SELECT FROM moved)"
+                return connection.execute(query).fetchone() == (True,)
+        except psycopg.errors.UndefinedTable:
+            return True  # nobody has used it yet
         except psycopg.OperationalError:
             return False
-        return True
 
     def close(self) -> None:
         """Nothing is held between calls."""

@@ -44,3 +44,7 @@ CREATE TABLE IF NOT EXISTS group_partition (
     PRIMARY KEY (group_name, topic, partition)
 );
 CREATE SEQUENCE IF NOT EXISTS member_number AS integer CYCLE;
+CREATE TABLE IF NOT EXISTS moved (
+    to_bus text NOT NULL,
+    at timestamptz NOT NULL DEFAULT now()
+);

@@ -13,7 +13,7 @@ import shared.relay
 from shared.bus import Bus, BusUnavailable, Consumer, Producer, Record
 from shared.database import Database
 from shared.messaging import backlog, emit
-from shared.relay import Relay
+from shared.relay import Relay, relay_paused
 from shared.settings import Settings
 from tests.shared.urges import (
     bus_away,
@@ -114,6 +114,21 @@ def test_keys_keep_their_order_under_concurrent_writers(database: Database, bus:
         received = numbers_by_key(read_all(bus, topic, 120))
     assert received == {key: list(range(1, 41)) for key in keys}
     assert count(database, "outbox") == 0
+
+
+def test_while_a_relay_is_paused_nothing_is_published_and_afterwards_everything_is(
+    database: Database, bus: Bus
+) -> None:
+    topic = new_topic(bus)
+    with relaying(database, bus):
+        emit_next(database, topic, "a")
+        until(lambda: count(database, "outbox") == 0)
+        with relay_paused(database):
+            emit_next(database, topic, "a")
+            time.sleep(0.5)
+            assert count(database, "outbox") == 1
+        until(lambda: count(database, "outbox") == 0)
+        assert numbers_by_key(read_all(bus, topic, 2)) == {"a": [1, 2]}
 
 
 def test_what_was_rolled_back_is_never_published(database: Database, bus: Bus) -> None:
