@@ -10,6 +10,7 @@ from shared.bus.embedded import EmbeddedBus
 from shared.database import Database
 from shared.days import ByDay, by_id, drop_days, make_days
 from shared.postgres import libpq
+from shared.repeats import ANSWER_SECONDS, FORGET_ANSWERS
 from shared.retention import Kept, Terms, bite_of, forget
 
 INBOX: Final = ByDay("inbox", by_id)
@@ -24,6 +25,7 @@ def keep_house(database: Database, bus: Bus, terms: Terms, now: datetime) -> Non
         make_days(connection, INBOX, now.date())
         last = (now - terms[Kept.INBOX]).date()
         drop_days(connection, INBOX, last, lambda name: True)
+        connection.execute(FORGET_ANSWERS, [ANSWER_SECONDS])
     forget(database, OLD_INBOX, now - terms[Kept.INBOX])
     forget(database, OLD_REQUESTS, now - terms[Kept.REQUEST_KEYS])
     forget(database, OLD_LETTERS, now - terms[Kept.HANDLED_LETTERS])

@@ -11,7 +11,7 @@ import re
 from collections.abc import Collection
 from datetime import UTC
 from functools import lru_cache
-from typing import Final
+from typing import Any, Final
 
 from shared.calendar import SHANGHAI
 from shared.events import Case, CaseState, Location, Priority, Ticket, Whistle
@@ -162,7 +162,7 @@ def for_unit(ticket: Ticket, priority: Priority, state: CaseState | None = None)
 
 
 def case_for_unit(case: Case, ticket: Ticket) -> Case:
-    """The ticket's case as a unit sees it: its demands are the caller's words too.
+    """The ticket's case as a unit sees it: demands, alarms and reasons quote the caller.
 
     The same object where nothing has to be taken out.
     """
@@ -171,13 +171,43 @@ def case_for_unit(case: Case, ticket: Ticket) -> Case:
     )
     if reasons != case.reasons:
         case = case.model_copy(update={"reasons": reasons})
-    if not is_protected(ticket, case.priority, case.state) or not case.demands:
+    if not is_protected(ticket, case.priority, case.state):
         return case
     rooms = rooms_of(ticket.address)
-    demands = tuple(
-        demand.model_copy(update={"text": masked(demand.text, rooms)}) for demand in case.demands
+    quoted = {
+        "demands": tuple(
+            demand.model_copy(update={"text": masked(demand.text, rooms)})
+            for demand in case.demands
+        ),
+        "alarms": tuple(
+            alarm.model_copy(update={"clause": masked(alarm.clause, rooms)})
+            for alarm in case.alarms
+        ),
+        "reasons": tuple(masked(reason, rooms) for reason in case.reasons),
+    }
+    changes = {name: read for name, read in quoted.items() if read != getattr(case, name)}
+    return case.model_copy(update=changes) if changes else case
+
+
+def for_accused(ticket: Ticket) -> Ticket:
+    """The ticket without a word of it, for the unit that it accuses and that has had it before."""
+    silent: dict[str, Any] = dict.fromkeys(("title", "address", "location", "occurred_at"))
+    return for_unit(ticket, Priority.P3).model_copy(
+        update={**silent, "text": "", "accused_unit": None}
     )
-    return case.model_copy(update={"demands": demands})
+
+
+def case_for_accused(case: Case) -> Case:
+    """Its case as that unit sees it: where it stands, and nothing that was said."""
+    silent: dict[str, Any] = {"demands": (), "alarms": (), "reasons": (), "accused_unit": None}
+    place = case.place.model_copy(update={"reasons": (), "candidates": (), "evidence": ()})
+    return case.model_copy(update={**silent, "place": place})
+
+
+def whistle_for_accused(whistle: Whistle) -> Whistle:
+    """Its whistle, without what staff wrote on it."""
+    silent: dict[str, Any] = dict.fromkeys((*_WRITTEN_BY_STAFF, "contact", "withdrawal"), "")
+    return whistle.model_copy(update={**silent, "dangers": ()})
 
 
 def note_for_unit(
@@ -209,7 +239,12 @@ def is_protected(ticket: Ticket, priority: Priority, state: CaseState | None = N
 
     Nobody goes to one that is only guessed yet, and one that has been answered is over.
     """
-    return ticket.confidential and (priority is not Priority.P0 or state in _NOT_LIVE)
+    return protects(ticket.confidential, priority, state)
+
+
+def protects(confidential: bool, priority: Priority, state: CaseState | None) -> bool:
+    """As `is_protected`, of what a case says itself."""
+    return confidential and (priority is not Priority.P0 or state in _NOT_LIVE)
 
 
 def masked(words: str, rooms: Collection[str] = (), *, doors: bool = True) -> str:

@@ -25,6 +25,12 @@ from shared.problems import Problem
 IDEMPOTENCY_KEY: Final = r"^[\x21-\x7e]{1,255}$"
 """What a sender's key for a request looks like."""
 IdempotencyKey = Annotated[str | None, Header(alias="Idempotency-Key", pattern=IDEMPOTENCY_KEY)]
+ANSWER_SECONDS: Final = 600
+"""How long an answer is given again: what it shows its sender may not be theirs to see for ever."""
+FORGET_ANSWERS: Final = (
+    "UPDATE request_once SET answer = NULL WHERE answer IS NOT NULL"
+    " AND at < now() - make_interval(secs => %s)"
+)
 PATIENCE_SECONDS: Final = 2.0
 """How long the answer to a request that has just been carried out may take to be kept."""
 
@@ -99,27 +105,29 @@ class Repeats:
     def answer(self, claim: Claim) -> Kept | None:
         """What the same request was answered; None where it was not carried out yet.
 
-        Raises Problem where the key was used for another body, and where the answer was
-        lost with the process that should have kept it.
+        Raises Problem where the key was used for another body, and where the answer is over or
+        was lost with the process that should have kept it.
         """
         deadline = time.monotonic() + PATIENCE_SECONDS
         while True:
             with self._database.reading() as reader:
                 row = reader.execute(
                     text(
-                        "SELECT body_hash, status, media_type, answer FROM request_once"
-                        " WHERE subject = :subject AND key = :key"
+                        "SELECT body_hash, status, media_type, answer,"
+                        " at < now() - make_interval(secs => :kept) AS over"
+                        " FROM request_once WHERE subject = :subject AND key = :key"
                     ),
-                    {"subject": claim.subject, "key": claim.key},
+                    {"subject": claim.subject, "key": claim.key, "kept": ANSWER_SECONDS},
                 ).first()
             if row is None:
                 return None
             if row.body_hash != claim.body_hash:
                 detail = "这个 Idempotency-Key 已用于另一个请求，这次没有执行；请换一个"
                 raise Problem(422, detail, slug="idempotency-key-reused")
-            if row.status is not None:
+            answered = row.status is not None and row.answer is not None
+            if answered and not row.over:
                 return Kept(row.status, row.media_type, row.answer)
-            if time.monotonic() > deadline:
+            if row.over or time.monotonic() > deadline:
                 raise Problem(409, "这个请求已经执行过，请刷新查看结果", slug="already-done")
             time.sleep(0.05)
 

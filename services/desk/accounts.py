@@ -18,7 +18,7 @@ from sqlmodel import col, select
 
 from services.desk.tables import AccountRow, SessionRow
 from shared.auth import UNIT_SLUG
-from shared.database import Reader, Writer
+from shared.database import Database, Reader, Writer
 from shared.roles import Role
 
 IDLE: Final = timedelta(minutes=30)
@@ -92,14 +92,22 @@ def _check(password: str) -> None:
 
 
 def sign_in(
-    writer: Writer, name: str, password: str, now: datetime
+    database: Database, name: str, password: str, now: datetime
 ) -> tuple[AccountRow, str] | None:
-    """The account and a new session's cookie; None for a wrong name or password."""
-    account = writer.get(AccountRow, name)
-    matches = _matches(account.password_hash if account else _NOBODY, password)
-    if account is None or account.disabled or not matches:
+    """The account and a new session's cookie; None for a wrong name or password.
+
+    While the password is hashed no connection is held: the others' pages need them.
+    """
+    with database.reading() as reader:
+        known = reader.get(AccountRow, name)
+        hashed = known.password_hash if known else _NOBODY
+    if not _matches(hashed, password):
         return None
-    return account, _open(writer, account, now)
+    with database.writing() as writer:
+        account = writer.get(AccountRow, name)
+        if account is None or account.disabled or account.password_hash != hashed:
+            return None
+        return account, _open(writer, account, now)
 
 
 def _open(writer: Writer, account: AccountRow, now: datetime) -> str:

@@ -75,16 +75,14 @@ def login(request: Request, given: Credentials, desk: Pages) -> Response:
 
     address = request.client.host if request.client else ""
     who = (address, name[:LONGEST_NAME])
-    if seconds := max(desk.addresses.rest(address), desk.names.rest(*who)):
+    if seconds := desk.names.tried(*who) or desk.addresses.tried(address):
         return again(429, f"密码错得太多，请等 {seconds} 秒。")
     password = next(iter(given.get("password", [])), "")
-    with desk.database.writing() as writer:
-        opened = sign_in(writer, name, password, datetime.now(UTC))
+    opened = sign_in(desk.database, name, password, datetime.now(UTC))
     if opened is None:
-        desk.addresses.failed(address)
-        desk.names.failed(*who)
         return again(401, "账号或密码不对。")
-    desk.names.succeeded(*who)
+    desk.names.forget(*who)
+    desk.addresses.succeeded(address)
     account, cookie = opened
     answer = see("/password" if account.must_change else following)
     answer.set_cookie(COOKIE, cookie, httponly=True, samesite="strict", secure=desk.secure)
@@ -130,18 +128,19 @@ async def come_back(
     address = request.client.host if request.client else ""
     found = FLOW.fullmatch(request.cookies.get(FLOW_COOKIE, ""))
     flow, following = (Flow(found[1]), _inside(found[2])) if found else (None, "/")
+    if seconds := desk.addresses.tried(address):
+        return _not_signed_in(desk, Unsaid(429, f"登录失败太多，请等 {seconds} 秒。"), following)
     try:
-        if seconds := desk.addresses.rest(address):
-            raise Unsaid(429, f"登录失败太多，请等 {seconds} 秒。")
         if flow is None or not hmac.compare_digest(flow.state.encode(), state.encode()):
             raise Unsaid(400, "这次登录已经过期，或不是从这里开始的。请重新登录。")
         if error or not code or (iss and iss != issuer.address):
             raise Unsaid(403, "统一身份平台没有完成这次登录。请再试，或联系管理员。")
         vouched = await issuer.redeem(code, flow)
     except Unsaid as fault:
-        if isinstance(fault, Disowned):
-            desk.addresses.failed(address)
+        if not isinstance(fault, Disowned):
+            desk.addresses.succeeded(address)
         return _not_signed_in(desk, fault, following)
+    desk.addresses.succeeded(address)
 
     def opened() -> str:
         with desk.database.writing() as writer:
@@ -196,6 +195,10 @@ def password(visitor: Signed, given: Posted, desk: Pages) -> Response:
     """Change the password."""
     _own_passwords(desk)
     old, new, again = (next(iter(given.get(name, [])), "") for name in ("old", "new", "again"))
+    if seconds := desk.names.tried(visitor.name):
+        return page(
+            desk, visitor, "password.html", 429, error=f"密码错得太多，请等 {seconds} 秒。"
+        )  # fmt: skip
     try:
         if new != again:
             raise AccountError("两次写的新密码不一样")
@@ -203,6 +206,7 @@ def password(visitor: Signed, given: Posted, desk: Pages) -> Response:
             change_password(writer, visitor.name, visitor.key, old, new, datetime.now(UTC))
     except AccountError as error:
         return page(desk, visitor, "password.html", 422, error=f"{error}。")
+    desk.names.forget(visitor.name)
     return see("/")
 
 

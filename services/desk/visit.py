@@ -12,6 +12,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from threading import Lock
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
@@ -74,24 +75,32 @@ class Limiter:
     most: int
     seconds: float
     _failed: OrderedDict[tuple[str, ...], list[float]] = field(default_factory=OrderedDict)
+    _lock: Lock = field(default_factory=Lock)
 
-    def failed(self, *who: str) -> None:
-        """Count a failure."""
-        self._failed[who] = [*self._recent(who), time.monotonic()]
-        self._failed.move_to_end(who)
-        while len(self._failed) > 10_000:
-            self._failed.popitem(last=False)
+    def tried(self, *who: str) -> int:
+        """Count a try before it is made; the seconds to wait where it is not to be made, else 0.
+
+        Of many that come at once no more are made than may fail.
+        """
+        with self._lock:
+            recent = self._recent(who)
+            if len(recent) >= self.most:
+                return int(recent[-self.most] + self.seconds - time.monotonic()) + 1
+            self._failed[who] = [*recent, time.monotonic()]
+            self._failed.move_to_end(who)
+            while len(self._failed) > 10_000:
+                self._failed.popitem(last=False)
+            return 0
 
     def succeeded(self, *who: str) -> None:
-        """Forget the failures."""
-        self._failed.pop(who, None)
+        """The last try was right after all."""
+        with self._lock:
+            self._failed[who] = self._recent(who)[:-1]
 
-    def rest(self, *who: str) -> int:
-        """The seconds until the next one is tried; 0 where that may be at once."""
-        recent = self._recent(who)
-        if len(recent) < self.most:
-            return 0
-        return int(recent[-self.most] + self.seconds - time.monotonic()) + 1
+    def forget(self, *who: str) -> None:
+        """The tries before do not count any more."""
+        with self._lock:
+            self._failed.pop(who, None)
 
     def _recent(self, who: tuple[str, ...]) -> list[float]:
         now = time.monotonic()

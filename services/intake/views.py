@@ -54,8 +54,8 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
     if reader_role is Role.UNIT:
         case = case and case_for_unit(case, seen)
     if protected:
-        classification = classification and classification.model_copy(update={"demands": ()})
         rooms = rooms_of(row.standing().ticket.address)
+        classification = classification and _unquoting(classification, rooms)
         timeline = [_masked(line, rooms) for line in timeline]
     shown = TicketView(
         **summary(row, reader_role).model_dump(),
@@ -107,6 +107,15 @@ def _urgency(row: TicketRow) -> tuple[Priority, CaseState | None]:
     """How urgent a ticket is, and the state of its case, where it has one."""
     state = (row.case_view or {}).get("state")
     return _priority(row), CaseState(state) if state else None
+
+
+def _unquoting(said: ClassificationView, rooms: Collection[str]) -> ClassificationView:
+    """What was decided, without the caller's own words."""
+    danger = said.danger
+    if danger is not None:
+        danger = danger.model_copy(update={"clause": masked(danger.clause, rooms)})
+    reasons = tuple(masked(reason, rooms) for reason in said.reasons)
+    return said.model_copy(update={"demands": (), "danger": danger, "reasons": reasons})
 
 
 def _masked(line: TimelineEntry, rooms: Collection[str]) -> TimelineEntry:

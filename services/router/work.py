@@ -35,7 +35,7 @@ from services.router.domain.incidents.records import MemberState
 from services.router.domain.incidents.wording import wording
 from services.router.domain.refusals import LimitExceeded, Refused
 from services.router.domain.routing import Rules, matter_again, route, terms_for, valid_units
-from services.router.domain.whistles.deciding import blow, decide_whistle
+from services.router.domain.whistles.deciding import accused_otherwise, blow, decide_whistle
 from services.router.domain.whistles.following import consequence, proposal, worked
 from services.router.domain.whistles.records import (
     Summons,
@@ -223,12 +223,17 @@ class Work:
                             self.give(held, command, trace=told.by.trace)
 
     def _follow_cases(self) -> None:
-        """Whistles end with their case or their danger, and move with their case."""
+        """Whistles end with their case or their danger, and move with it; so do the accused."""
         for held in self._told():
+            case, by = held.record, held.told[-1].by
             for whistle in list(held.whistles.values()):
-                decision = consequence(held.record, held.stored, whistle.record, self.now)
+                street = blowing_street(case)
+                accused = accused_otherwise(whistle.record, case, street, self.now)
+                if accused is not None:
+                    self.ledger.tell_whistle(accused, by)
+                decision = consequence(case, held.stored, whistle.record, self.now)
                 if decision is not None:
-                    self.ledger.tell_whistle(decision, held.told[-1].by)
+                    self.ledger.tell_whistle(decision, by)
 
     def _propose_whistles(self) -> None:
         """Danger proposes its whistle by itself, once for a case and once for one event."""

@@ -1,7 +1,9 @@
 """Behind a proxy wrong passwords are counted by where visitors come from; nobody can pretend."""
 
 import secrets
+from collections import Counter
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx2
 import pytest
@@ -63,6 +65,18 @@ def test_who_tries_the_passwords_of_a_name_rests_and_locks_nobody_out(
     assert answers == [401] * most + [429]
     assert tried_as(PASSWORD, "203.0.113.20") == 429
     assert tried_as(PASSWORD, "203.0.113.21") == (303 if name == "李芳" else 401)
+
+
+def test_many_wrong_passwords_at_once_are_no_more_than_may_fail(behind_proxy: str) -> None:
+    def tried_once(_: int) -> int:
+        given = {"name": "王芳", "password": "wrong"}
+        headers = {"X-Forwarded-For": "203.0.113.30"}
+        answer = httpx2.post(f"{behind_proxy}/login", data=given, headers=headers, timeout=30)
+        return answer.status_code
+
+    with ThreadPoolExecutor(45) as crowd:
+        answers = Counter(crowd.map(tried_once, range(45)))
+    assert answers == {401: OF_A_NAME[0], 429: 45 - OF_A_NAME[0]}
 
 
 def test_supervisors_find_their_figures(behind_proxy: str) -> None:

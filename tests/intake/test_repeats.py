@@ -86,6 +86,16 @@ def test_what_was_refused_claims_nothing(office: Office) -> None:
     assert sent(office, number, "urges", URGE, "a b").status_code == 422
 
 
+def test_an_answer_is_not_shown_again_for_ever(office: Office) -> None:
+    number = office.submit()
+    assert sent(office, number, "urges", URGE, "old").status_code == 201
+    with office.running.runtime.database.writing() as writer:
+        writer.execute(text("UPDATE request_once SET at = at - interval '11 minutes'"))
+    again = sent(office, number, "urges", URGE, "old")
+    assert (again.status_code, again.json()["type"]) == (409, "urn:hotline:problem:already-done")
+    assert office.get(f"/tickets/{number}").json()["urges"] == 1
+
+
 def test_an_answer_that_was_lost_is_not_made_up(office: Office) -> None:
     number = office.submit()
     assert sent(office, number, "urges", URGE, "lost").status_code == 201

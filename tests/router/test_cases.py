@@ -188,7 +188,7 @@ def test_in_a_complaint_about_the_grid_centre_the_supervisor_stands_in_for_it(
 
 @pytest.mark.parametrize("command", [*CENTRES, Command.ACCEPT, Command.CALLED_BACK_SOLVED])
 def test_a_supervisor_decides_nothing_else(command: Command) -> None:
-    usual = command in (Command.URGE, Command.SUPERVISE)
+    usual = command in (Command.URGE, Command.SUPERVISE, Command.RESTRICT)
     for accused in (ACCUSED, GRID_CENTRE):
         order = CaseCommand(command, "wang", Role.SUPERVISOR)
         if usual or (accused == GRID_CENTRE and command in CENTRES):

@@ -5,9 +5,18 @@ from typing import Any
 
 import pytest
 
-from shared.events import Heard, Priority
+from shared.events import Danger, Heard, Priority, Ticket
 from shared.roles import Role
-from tests.router.station import LAMP, STALLS, TRAPPED, Json, Station, closed, urged
+from tests.router.station import (
+    LAMP,
+    STALLS,
+    TRAPPED,
+    Json,
+    Station,
+    classified,
+    closed,
+    urged,
+)
 from tests.router.test_incidents import flooded, incident_of
 from tests.router.test_whistle_api import JOINT, STREET, blown, dispatched, done
 
@@ -285,3 +294,106 @@ def test_a_closed_entry_shows_no_more_of_a_protected_caller_than_others(station:
         if item["number"] == number and item["whistle"] is None
     ]
     assert (entry["open"], entry["ticket"]["text"]) == (False, SEEN)
+
+
+ACCUSING = "我举报派出所民警收黑钱，包庇楼下私改煤气管道的"
+
+
+def accused_of(station: Station, number: str, unit: str) -> None:
+    """The caller adds an accusation, as intake and the classifier pass it on."""
+    query = "SELECT leaf, ticket FROM case_record WHERE number = :n"
+    ((leaf, stored),) = station.rows(query, n=number)
+    told = Ticket(**{**stored, "version": 2, "text": ACCUSING, "accused_unit": unit})
+    station.hear(classified(number, leaf).model_copy(update={"ticket": told}))
+
+
+@pytest.mark.parametrize("dispatched_before", [True, False])
+def test_a_called_unit_that_is_accused_later_has_the_whistle_no_more(
+    station: Station, dispatched_before: bool
+) -> None:
+    number = station.opened(TRAPPED)
+    whistle = f"{number}-W1"
+    if dispatched_before:
+        assert station.post(f"/whistles/{whistle}/dispatch", {}, Role.DISPATCHER).status_code == 200
+    units = station.get(f"/whistles/{whistle}").json()["whistle"]["units"]
+    accused = next(called["unit"] for called in units if not called["lead"])
+    queue = f"/units/{accused}/queue?after={accused}:0&limit=500"
+    before = station.get(queue, Role.UNIT, accused).json()["items"]
+    assert any(item["number"] == number for item in before)
+
+    accused_of(station, number, accused)
+    for path in (f"/whistles/{whistle}", f"/cases/{number}"):
+        assert station.get(path, Role.UNIT, accused).status_code == 404
+        assert station.get(path, Role.SUPERVISOR).status_code == 200
+    listed = station.get("/whistles?limit=500", Role.UNIT, accused).json()["items"]
+    assert whistle not in {item["number"] for item in listed}
+    held = [
+        item
+        for item in station.get(queue, Role.UNIT, accused).json()["items"]
+        if item["number"] == number
+    ]
+    assert held
+    for item in held:
+        assert item["open"] is False
+        assert item["ticket"]["text"] == ""
+        assert ACCUSING not in str(item)
+    shown = station.get(f"/whistles/{whistle}", Role.SUPERVISOR).json()["whistle"]["units"]
+    assert [u["released_at"] is not None for u in shown if u["unit"] == accused] == [True]
+    assert any(u["lead"] and u["released_at"] is None for u in shown)
+
+
+def test_the_centre_loses_the_whistle_of_a_complaint_about_itself(station: Station) -> None:
+    number = station.opened(TRAPPED)
+    whistle = f"{number}-W1"
+    assert station.get(f"/whistles/{whistle}").status_code == 200
+    accused_of(station, number, "grid-centre")
+    assert station.get(f"/whistles/{whistle}").status_code == 404
+    withdrawn = station.post(f"/whistles/{whistle}/withdraw", {"reason": "误报"}, Role.DISPATCHER)
+    assert withdrawn.status_code == 404
+    for unit in ("grid-centre", "lift-rescue", "fire", "wangdingdi"):
+        items = station.get(f"/units/{unit}/queue?after={unit}:0&limit=500").json()["items"]
+        about = [item for item in items if item["number"] == number]
+        assert all(not item["open"] and item["ticket"]["text"] == "" for item in about)
+    assert station.get(f"/whistles/{whistle}", Role.SUPERVISOR).json()["commands"]
+
+
+@pytest.mark.parametrize("restriction", ["accused", "secret"])
+def test_an_entry_forgets_what_is_restricted_later(station: Station, restriction: str) -> None:
+    number = station.opened(LAMP, address="迎水里3号楼2门501")
+    answer = station.give(number, "redispatch", lead_unit="housing")
+    assert answer.status_code == 200, answer.text
+    accused = "urban-management" if restriction == "accused" else None
+    given: Any = {"confidential": accused is None, "accused_unit": accused, "reason": "核实"}
+    assert station.give(number, "restrict", **given).status_code == 200
+    path = "/units/urban-management/queue?after=urban-management:0&limit=500"
+    items = station.get(path, Role.UNIT, "urban-management").json()["items"]
+    (item,) = [item for item in items if item["number"] == number]
+    assert item["open"] is (accused is None), (
+        "it is theirs again where only the caller is protected"
+    )
+    assert "2门501" not in str(item)
+
+
+def test_a_protected_callers_danger_is_quoted_to_units_without_their_door(
+    station: Station,
+) -> None:
+    clause = "迎水里3号楼2门501的窗户快掉下来了"
+    danger = Danger(kind="falling_objects", clause=clause)
+    number = station.opened(
+        STALLS, confidential=True, priority=Priority.P1, text=clause, danger=danger,
+        address="迎水里3号楼2门501",
+    )  # fmt: skip
+    queue = "/units/wangdingdi/queue?limit=500"
+    case = station.get(f"/cases/{number}", Role.UNIT, "wangdingdi").text
+    items = station.get(queue, Role.UNIT, "wangdingdi").json()["items"]
+    mine = [item for item in items if item["number"] == number]
+    assert mine
+    assert "2门501" not in case + str(mine)
+    assert "2门501" in station.get(f"/cases/{number}").text
+
+
+def test_a_supervisor_may_say_whom_a_complaint_is_about(station: Station) -> None:
+    number = station.opened(LAMP)
+    answer = station.post(f"/cases/{number}/restrict", ACCUSES, Role.SUPERVISOR)
+    assert answer.status_code == 200, answer.text
+    assert station.get(f"/cases/{number}").status_code == 404

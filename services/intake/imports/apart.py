@@ -24,6 +24,8 @@ MEMORY_BYTES: Final = 1 << 30
 """Of address space: 100,000 rows with 150 MB of words between them take two thirds of it."""
 PROCESSOR_SECONDS: Final = 120
 """For a whole table: 100,000 rows of eight columns take about 15."""
+HEADINGS_SECONDS: Final = 20
+"""For what has to be read before the headings, while somebody waits for the answer."""
 AT_ONCE: Final = 3
 """Tables that one process of the service reads at the same time."""
 PATIENCE_SECONDS: Final = 10.0
@@ -38,8 +40,8 @@ class Busy(Exception):
 
 
 @contextmanager
-def read_apart(file: IO[bytes]) -> Iterator[Sheet]:
-    """The table in a file, whose reader ends with the block.
+def read_apart(file: IO[bytes], seconds: int = PROCESSOR_SECONDS) -> Iterator[Sheet]:
+    """The table in a file, whose reader ends with the block, or after `seconds` of processor.
 
     Reading the rows may raise SheetError. Raises SheetError, and Busy where others are read.
     """
@@ -48,7 +50,7 @@ def read_apart(file: IO[bytes]) -> Iterator[Sheet]:
     try:
         file.seek(0)
         with subprocess.Popen(
-            [sys.executable, "-m", __name__, str(MEMORY_BYTES), str(PROCESSOR_SECONDS)],
+            [sys.executable, "-m", __name__, str(MEMORY_BYTES), str(seconds)],
             stdin=file.fileno(),
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,

@@ -14,7 +14,7 @@ from sqlmodel.sql.expression import SelectOfScalar
 
 from services.intake.api import Desk, Intake
 from services.intake.imports import ledger
-from services.intake.imports.apart import Busy, read_apart
+from services.intake.imports.apart import HEADINGS_SECONDS, Busy, read_apart
 from services.intake.imports.columns import MappingError, columns_of
 from services.intake.imports.contract import (
     ImportView,
@@ -64,7 +64,7 @@ def take_table(
     The same file under the same `Idempotency-Key` is one import.
     """
     try:
-        with read_apart(file.file) as sheet:
+        with read_apart(file.file, HEADINGS_SECONDS) as sheet:
             headings = sheet.headings
         columns = columns_of(headings, parsed_mapping(mapping))
     except Busy:

@@ -27,6 +27,8 @@ SHARED_BYTES: Final = 150_000_000
 """What a workbook's shared words may come to, which are held in memory."""
 HELD_BYTES: Final = 10_000_000
 """What each other part may come to, which is held too: 64,000 styles, the most there may be."""
+MOST_PARTS: Final = 500
+"""A sheet is one part or two, and only the first is read."""
 SHARED: Final = "xl/sharedStrings.xml"
 STREAMED: Final = (SHARED, "xl/worksheets/", "xl/media/")
 WORKBOOK: Final = b"PK\x03\x04"
@@ -121,8 +123,13 @@ def _workbook(file: IO[bytes]) -> Iterator[Row]:
         with zipfile.ZipFile(file) as parts:
             sizes = {part.filename: part.file_size for part in parts.infolist()}
         held = max(size for name, size in sizes.items() if not name.startswith(STREAMED))
-        shared = sizes.get(SHARED, 0)
-        if sum(sizes.values()) > UNPACKED_BYTES or shared > SHARED_BYTES or held > HELD_BYTES:
+        within = (
+            len(sizes) <= MOST_PARTS
+            and sum(sizes.values()) <= UNPACKED_BYTES
+            and sizes.get(SHARED, 0) <= SHARED_BYTES
+            and held <= HELD_BYTES
+        )
+        if not within:
             raise SheetError("工作簿过大，请分成几个文件")
         file.seek(0)
         book = load_workbook(file, read_only=True, data_only=True)

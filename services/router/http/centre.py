@@ -16,7 +16,7 @@ from services.router.domain.routing import Rules
 from services.router.domain.webhooks import Network
 from services.router.http.contract import LogEntry
 from services.router.storage.queues import QueueWatch
-from services.router.storage.tables import CaseRow
+from services.router.storage.tables import CaseRow, IncidentRow
 from services.router.work import Work, working
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
@@ -99,10 +99,13 @@ def discreet(reader: Reader, shown: Shown, caller: Principal) -> Shown:
     named = tickets_named(shown) if office is not None else ()
     if not named:
         return shown
-    query = select(CaseRow.number).where(
-        col(CaseRow.number).in_(named), CaseRow.accused_unit == office
+    accusing = select(CaseRow.number).where(CaseRow.accused_unit == office)
+    cases = accusing.where(col(CaseRow.number).in_(named))
+    events = select(IncidentRow.number).where(
+        col(IncidentRow.number).in_(named), col(IncidentRow.lead).in_(accusing)
     )
-    return unnaming(shown, frozenset(reader.execute(query).scalars()))
+    hidden = {*reader.execute(cases).scalars(), *reader.execute(events).scalars()}
+    return unnaming(shown, frozenset(hidden))
 
 
 def shown_log(

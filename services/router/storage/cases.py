@@ -91,13 +91,18 @@ def read_cases(
     if not rows:
         return ()
     clocks = clocks_of(reader, [row.number for row in rows])
+    records = [record_of(row.record, clocks.get((row.number, None), ())) for row in rows]
     return [
-        (
-            Ticket.model_validate_json(row.ticket),
-            record_of(row.record, clocks.get((row.number, None), ())),
-        )
-        for row in rows
+        (as_settled(Ticket.model_validate_json(row.ticket), record), record)
+        for row, record in zip(rows, records, strict=True)
     ]
+
+
+def as_settled(ticket: Ticket, case: CaseRecord) -> Ticket:
+    """The ticket, with its caller protected or not as its case says: a person may have ruled."""
+    if ticket.confidential == case.confidential:
+        return ticket
+    return ticket.model_copy(update={"confidential": case.confidential})
 
 
 def load_case(reader: Reader, number: str) -> tuple[Ticket, CaseRecord] | None:

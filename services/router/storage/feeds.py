@@ -6,7 +6,7 @@ seen one has seen all before it.
 """
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import text
 
@@ -14,6 +14,7 @@ from services.router.storage.held import By
 from shared.database import Reader, Writer, as_json
 from shared.envelope import Event
 from shared.events import QUEUE_CHANGED, Case, QueueItem, Ticket, Whistle, queue_topic
+from shared.protection import case_for_accused, for_accused, whistle_for_accused
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +26,19 @@ class Occasion:
     ticket: Ticket
     case: Case
     whistle: Whistle | None = None
+
+    @property
+    def whistle_number(self) -> str:
+        """Empty where it is about the case itself."""
+        return self.whistle.number if self.whistle is not None else ""
+
+    def told_to(self, unit: str) -> "Occasion":
+        """The occasion as a unit is told of it: one that is accused learns that it is over."""
+        if unit != self.case.accused_unit:
+            return self
+        whistle = self.whistle and whistle_for_accused(self.whistle)
+        ticket, case = for_accused(self.ticket), case_for_accused(self.case)
+        return replace(self, ticket=ticket, case=case, whistle=whistle)
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,18 +117,19 @@ def write_feeds(writer: Writer, changes: Sequence[QueueChange]) -> list[Event]:
     items = []
     for change in ordered:
         seqs[change.unit] += 1
+        told = change.occasion.told_to(change.unit)
         items.append(
             QueueItem(
                 seq=seqs[change.unit],
                 unit=change.unit,
-                number=change.occasion.case.number,
+                number=told.case.number,
                 role=change.role,
                 open=change.open,
-                reason=change.occasion.reason,
-                ticket=change.occasion.ticket,
-                case=change.occasion.case,
-                whistle=change.occasion.whistle,
-                at=change.occasion.by.at,
+                reason=told.reason,
+                ticket=told.ticket,
+                case=told.case,
+                whistle=told.whistle,
+                at=told.by.at,
             )
         )
     _upsert(writer, items)

@@ -19,7 +19,13 @@ from services.router.domain.whistles.views import whistle_view
 from services.router.storage import cases, incidents, whistles
 from services.router.storage.cases import HeldCase
 from services.router.storage.clocks import put_clocks
-from services.router.storage.feeds import Occasion, QueueChange, queue_changes, write_feeds
+from services.router.storage.feeds import (
+    Occasion,
+    QueueChange,
+    queue_changes,
+    standing_roles,
+    write_feeds,
+)
 from services.router.storage.held import By, Told, log
 from services.router.storage.incidents import HeldIncident
 from services.router.storage.whistles import HeldWhistle
@@ -27,7 +33,7 @@ from shared.database import Writer
 from shared.envelope import Event, event_id
 from shared.events import CASES, WHISTLES, CaseEvent, CaseFact, Ticket, WhistleEvent, WhistleFact
 from shared.messaging import emit
-from shared.protection import case_for_unit, for_unit, whistle_for_unit
+from shared.protection import case_for_unit, for_unit, protects, whistle_for_unit
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class Ledger:
         held = self._cases.get(record.number)
         if held is None:
             held = self._cases[record.number] = HeldCase(record, None, ticket=ticket)
+        ticket = cases.as_settled(ticket, record)
         held.ticket_changed = held.ticket_changed or ticket is not held.ticket
         held.ticket = ticket
         held.tell(record, decision.facts, by)
@@ -137,6 +144,7 @@ class Ledger:
             ),
         )
         changes = [change for case in held for change in _queue_changes(case)]
+        changes += _shown_otherwise(writer, held, changes)
         feeds = write_feeds(writer, [*changes, *self._shown])
         said = [case_event(told) for case in held for told in case.told]
         called = [_whistle_event(told) for whistle in blown for told in whistle.told]
@@ -158,6 +166,34 @@ def _queue_changes(held: HeldCase) -> Iterator[QueueChange]:
         was = whistle_duties(whistle.stored) if whistle.stored is not None else {}
         occasion = occasion_of(held, *_last(whistle.told), whistle.record)
         yield from queue_changes(whistle_duties(whistle.record), was, occasion)
+
+
+def _shown_otherwise(
+    writer: Writer, held: Sequence[HeldCase], changes: Sequence[QueueChange]
+) -> Iterator[QueueChange]:
+    """Every other entry of cases of which units may now see more or less, closed ones too.
+
+    Who is accused, and whether the caller is protected, may be learned long after a unit had
+    the case, and an emergency that is over protects its caller again.
+    """
+    otherwise = {
+        c.record.number: c for c in held if c.stored and _seen(c.stored) != _seen(c.record)
+    }
+    if not otherwise:
+        return
+    said = {(c.unit, c.occasion.case.number, c.occasion.whistle_number) for c in changes}
+    for number, entries in standing_roles(writer, list(otherwise)).items():
+        case = otherwise[number]
+        reason, by = _last(case.told)
+        for unit, whistle, role, is_open in entries:
+            if (unit, number, whistle) not in said:
+                blown = case.whistles[whistle].record if whistle else None
+                yield QueueChange(unit, role, is_open, occasion_of(case, reason, by, blown))
+
+
+def _seen(case: CaseRecord) -> tuple[str | None, bool]:
+    """Whom a case accuses, and whether its caller is protected: what decides who sees what."""
+    return case.accused_unit, protects(case.confidential, case.priority, case.state)
 
 
 def occasion_of(

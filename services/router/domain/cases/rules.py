@@ -265,7 +265,7 @@ _RULES: Final[tuple[Rule[CaseState, Command, CaseFact], ...]] = (
     ),
     Rule(
         Command.RESTRICT,
-        _CENTRE,
+        _LEADERS,
         ("note",),
         (
             Row(UNDECIDED, (*UNDECIDED, _S.DISPATCHED), (_F.RESTRICTED, *_ROUTING)),

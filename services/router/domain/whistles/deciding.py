@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.aggregate import change_clocks, replaced, settled
+from services.router.domain.aggregate import cancel_clocks, change_clocks, replaced, settled
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.clocks import Clock, Ladder, Step
 from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, not_accused
@@ -210,6 +210,38 @@ def moved(whistle: WhistleRecord, case: CaseRecord, street: str) -> WhistleDecis
     there = change_clocks(there, ours, lambda clock: replace(clock, owner=street))
     detail = {"from": whistle.place.street or "", "to": case.place.street or ""}
     return _settle(there, (Fact(WhistleFact.RELOCATED, detail=detail),))
+
+
+def accused_otherwise(
+    whistle: WhistleRecord, case: CaseRecord, street: str, now: datetime
+) -> WhistleDecision | None:
+    """Whom the case accuses has changed: they neither have the whistle nor are called by it.
+
+    Where they led, the next unit does; where they blew it, another confirms.
+    """
+    accused = case.accused_unit
+    if whistle.accused_unit == accused:
+        return None
+    after = replace(whistle, accused_unit=accused)
+    own = after.called(accused)
+    if own is not None and own.released_at is None:
+        after = cancel_clocks(after, UNIT_CLOCKS, now, own.unit)
+        others = [called.unit for called in after.units if called.is_called and called != own]
+        lead = after.lead.unit if not own.lead or not others else others[0]
+        units = (
+            replace(
+                called,
+                lead=called.unit == lead,
+                released_at=now if called.unit == own.unit else called.released_at,
+            )
+            for called in after.units
+        )
+        after = replace(after, units=tuple(units))
+    if after.street == accused:
+        after = replace(after, street=street)
+        ours = (ClockKind.SIGN, ClockKind.VERIFY)
+        after = change_clocks(after, ours, lambda clock: replace(clock, owner=street))
+    return _settle(after, (Fact(WhistleFact.AMENDED),))
 
 
 def citizen_unsolved(whistle: WhistleRecord) -> WhistleDecision | None:

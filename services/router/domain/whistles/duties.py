@@ -49,6 +49,8 @@ def may_see_whistle(whistle: WhistleRecord, unit: str | None) -> bool:
 
     Also before whom it has been brought.
     """
+    if unit is not None and unit == whistle.accused_unit:
+        return False
     called = whistle.called(unit)
     if called is not None and called.called_at is not None:
         return True
