@@ -22,7 +22,7 @@ def frozen_database(stack: Stack) -> Iterator[None]:
         process
         for process in psutil.process_iter(["name", "cmdline"])
         if process.info["name"] == "postgres"
-        and any(home in part for part in process.info["cmdline"])
+        and any(home in part for part in process.info["cmdline"] or ())
     ]
     processes = [server, *server.children(recursive=True)]
     for process in processes:
