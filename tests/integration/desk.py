@@ -3,7 +3,7 @@
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, Self, TypeVar
+from typing import Any, Final, Self, TypeVar
 
 import httpx2
 
@@ -12,6 +12,8 @@ from shared.bus import Received
 from shared.bus.connect import connect_bus
 from shared.roles import Role
 
+PATIENCE_SECONDS: Final = 120.0
+"""What is to happen is asked, not how soon: on Kafka members that starve are first put out."""
 JSON = Mapping[str, Any]
 Found = TypeVar("Found")
 
@@ -80,7 +82,7 @@ class Desk:
                 return [item for item in items if item["open"]]
             after = {"after": page["cursor"]}
 
-    def until(self, number: str, holds: Callable[[JSON], bool], seconds: float = 20) -> JSON:
+    def until(self, number: str, holds: Callable[[JSON], bool], seconds: float = PATIENCE_SECONDS) -> JSON:
         """The ticket once something holds of it."""
 
         def look() -> JSON | None:
@@ -89,7 +91,7 @@ class Desk:
 
         return eventually(look, seconds)
 
-    def settled(self, number: str, seconds: float = 20) -> JSON:
+    def settled(self, number: str, seconds: float = PATIENCE_SECONDS) -> JSON:
         """The ticket once its case stands."""
         return self.until(number, lambda ticket: ticket["case"] is not None, seconds)
 
@@ -134,7 +136,7 @@ class Desk:
         return sum(float(line.rpartition(" ")[2]) for line in lines)
 
 
-def eventually(look: Callable[[], Found | None], seconds: float = 20) -> Found:
+def eventually(look: Callable[[], Found | None], seconds: float = PATIENCE_SECONDS) -> Found:
     """What `look` finds, asked again until then. Fails after `seconds`."""
     deadline = time.monotonic() + seconds
     while True:

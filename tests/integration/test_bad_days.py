@@ -19,7 +19,7 @@ OPENINGS = ("dispatched", "manual_dispatch", "awaiting_info", "redirected")
 def all_settled(desk: Desk, numbers: list[str]) -> None:
     """Every ticket has its one case, opened once, and stands in one place."""
     for number in numbers:
-        ticket = desk.settled(number, 60)
+        ticket = desk.settled(number)
         facts = [entry["type"] for entry in ticket["timeline"]]
         assert (
             facts.count("hotline.classification.classified.v1")
