@@ -82,7 +82,9 @@ class Desk:
                 return [item for item in items if item["open"]]
             after = {"after": page["cursor"]}
 
-    def until(self, number: str, holds: Callable[[JSON], bool], seconds: float = PATIENCE_SECONDS) -> JSON:
+    def until(
+        self, number: str, holds: Callable[[JSON], bool], seconds: float = PATIENCE_SECONDS
+    ) -> JSON:
         """The ticket once something holds of it."""
 
         def look() -> JSON | None:
