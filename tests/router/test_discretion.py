@@ -307,16 +307,17 @@ def accused_of(station: Station, number: str, unit: str) -> None:
     station.hear(classified(number, leaf).model_copy(update={"ticket": told}))
 
 
+@pytest.mark.parametrize("leads", [True, False])
 @pytest.mark.parametrize("dispatched_before", [True, False])
 def test_a_called_unit_that_is_accused_later_has_the_whistle_no_more(
-    station: Station, dispatched_before: bool
+    station: Station, dispatched_before: bool, leads: bool
 ) -> None:
     number = station.opened(TRAPPED)
     whistle = f"{number}-W1"
     if dispatched_before:
         assert station.post(f"/whistles/{whistle}/dispatch", {}, Role.DISPATCHER).status_code == 200
     units = station.get(f"/whistles/{whistle}").json()["whistle"]["units"]
-    accused = next(called["unit"] for called in units if not called["lead"])
+    accused = next(called["unit"] for called in units if called["lead"] is leads)
     queue = f"/units/{accused}/queue?after={accused}:0&limit=500"
     before = station.get(queue, Role.UNIT, accused).json()["items"]
     assert any(item["number"] == number for item in before)
@@ -340,6 +341,13 @@ def test_a_called_unit_that_is_accused_later_has_the_whistle_no_more(
     shown = station.get(f"/whistles/{whistle}", Role.SUPERVISOR).json()["whistle"]["units"]
     assert [u["released_at"] is not None for u in shown if u["unit"] == accused] == [True]
     assert any(u["lead"] and u["released_at"] is None for u in shown)
+    if not dispatched_before:
+        station.post(f"/whistles/{whistle}/dispatch", {}, Role.DISPATCHER)
+    called = station.get(f"/whistles/{whistle}", Role.SUPERVISOR).json()["whistle"]["units"]
+    (own,) = [u for u in called if u["unit"] == accused]
+    assert [c for c in own["clocks"] if not c["stopped_at"]] == []
+    assert (own["called_at"] is None) is not dispatched_before
+    assert any(u["called_at"] for u in called if u["unit"] != accused)
 
 
 def test_the_centre_loses_the_whistle_of_a_complaint_about_itself(station: Station) -> None:

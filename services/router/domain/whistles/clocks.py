@@ -60,8 +60,7 @@ def start_unit_clocks(whistle: WhistleRecord, setting: WhistleSetting) -> Whistl
     latest = due(setting.calendar, now, terms.arrive).due_at
     if arrive_by is not None:
         arrive_by = arrive_by.astimezone(UTC) if now < arrive_by < latest else None
-    for called in whistle.units:
-        unit = called.unit
+    for unit in [called.unit for called in whistle.units if called.is_called]:
         whistle = start_clock(whistle, ClockKind.ACKNOWLEDGE, unit, terms.acknowledge, setting)
         whistle = start_clock(whistle, ClockKind.ARRIVE, unit, terms.arrive, setting, arrive_by)
         whistle = start_clock(whistle, ClockKind.HANDLE, unit, handle, setting, handle_by)

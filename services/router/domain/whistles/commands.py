@@ -59,9 +59,12 @@ def start_check(whistle: WhistleRecord, setting: WhistleSetting) -> WhistleRecor
 
 
 def send_out(whistle: WhistleRecord, setting: WhistleSetting) -> WhistleRecord:
-    """The whistle calls its units: each has its clocks from now."""
-    called = tuple(replace(unit, called_at=setting.now) for unit in whistle.units)
-    whistle = replace(whistle, state=WhistleState.DISPATCHED, units=called)
+    """The whistle calls its units that were not let go before: each has its clocks from now."""
+    units = tuple(
+        replace(unit, called_at=setting.now) if unit.released_at is None else unit
+        for unit in whistle.units
+    )
+    whistle = replace(whistle, state=WhistleState.DISPATCHED, units=units)
     return start_unit_clocks(whistle, setting)
 
 
@@ -329,25 +332,45 @@ def _release(
     own = _called(whistle, order.concerns)
     if not own.is_called or own.handled_at is not None:
         raise WrongState("not-called", "该单位已解除呼叫，或已反馈处置结果")
-    if not any(called.refuses for called in whistle.units if called.unit != own.unit):
-        whistle = stop_clocks(whistle, (ClockKind.RULE,), setting.now)
     if order.approve is False:
         if not own.refuses:
             raise WrongState("not-refused", "该单位没有提出异议")
-        return whistle, _stated(WhistleFact.REFUSAL_DENIED, order, own.unit)
-    others = [called.unit for called in whistle.units if called.is_called and called is not own]
-    if not others:
+        denied = _stated(WhistleFact.REFUSAL_DENIED, order, own.unit)
+        return _ruled(whistle, own, setting.now), denied
+    following = next_lead(whistle, own)
+    if following is None:
         raise WrongState("last-unit", "此哨只呼叫了该单位，请撤哨")
-    lead = whistle.lead.unit if not own.lead else order.lead or others[0]
-    if lead not in others:
+    lead = (order.lead or following) if own.lead else following
+    chosen = whistle.called(lead)
+    if chosen is None or not chosen.is_called or chosen.unit == own.unit:
         raise InvalidField("unit-not-called", "此哨未呼叫所指定的主办单位")
-    whistle = cancel_clocks(whistle, UNIT_CLOCKS, setting.now, own.unit)
-    whistle = _with(whistle, replace(own, released_at=setting.now))
-    units = tuple(replace(called, lead=called.unit == lead) for called in whistle.units)
-    whistle = replace(whistle, units=units)
+    whistle = let_go(whistle, own, lead, setting.now)
     if whistle.state is WhistleState.DISPATCHED and _is_handled(whistle):
         whistle = _handled(whistle, setting)
     return whistle, _stated(WhistleFact.RELEASED, order, own.unit, {"lead": lead})
+
+
+def next_lead(whistle: WhistleRecord, own: CalledUnit) -> str | None:
+    """Who leads without a unit: the lead, or the next where it led; None where nobody is left."""
+    others = [called for called in whistle.units if called != own and called.released_at is None]
+    if not others:
+        return None
+    return others[0].unit if own.lead else whistle.lead.unit
+
+
+def let_go(whistle: WhistleRecord, own: CalledUnit, lead: str, now: datetime) -> WhistleRecord:
+    """The whistle with a unit let go, whose tasks fall away; `lead` leads from now on."""
+    whistle = cancel_clocks(_ruled(whistle, own, now), UNIT_CLOCKS, now, own.unit)
+    whistle = _with(whistle, replace(own, released_at=now))
+    units = tuple(replace(called, lead=called.unit == lead) for called in whistle.units)
+    return replace(whistle, units=units)
+
+
+def _ruled(whistle: WhistleRecord, own: CalledUnit, now: datetime) -> WhistleRecord:
+    """The whistle once a unit's refusal needs no ruling; another's may."""
+    if any(called.refuses for called in whistle.units if called.unit != own.unit):
+        return whistle
+    return stop_clocks(whistle, (ClockKind.RULE,), now)
 
 
 def _handled(whistle: WhistleRecord, setting: WhistleSetting) -> WhistleRecord:

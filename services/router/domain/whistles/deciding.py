@@ -12,7 +12,7 @@ from types import MappingProxyType
 from typing import Final
 
 from services.router.domain import clocks
-from services.router.domain.aggregate import cancel_clocks, change_clocks, replaced, settled
+from services.router.domain.aggregate import change_clocks, replaced, settled
 from services.router.domain.cases.records import CaseRecord
 from services.router.domain.clocks import Clock, Ladder, Step
 from services.router.domain.desks import DISTRICT_OFFICE, DUTY_ROOM, not_accused
@@ -22,6 +22,8 @@ from services.router.domain.whistles.clocks import UNIT_CLOCKS, start_clock
 from services.router.domain.whistles.commands import (
     WHISTLE_HANDLERS,
     closed_now,
+    let_go,
+    next_lead,
     send_out,
     start_check,
     withdrawn,
@@ -205,9 +207,7 @@ def moved(whistle: WhistleRecord, case: CaseRecord, street: str) -> WhistleDecis
     """The case is somewhere else: whoever is called is told where, and that street confirms."""
     if whistle.ended or whistle.place == case.place:
         return None
-    there = replace(whistle, place=case.place, street=street)
-    ours = (ClockKind.SIGN, ClockKind.VERIFY)
-    there = change_clocks(there, ours, lambda clock: replace(clock, owner=street))
+    there = _of_street(replace(whistle, place=case.place), street)
     detail = {"from": whistle.place.street or "", "to": case.place.street or ""}
     return _settle(there, (Fact(WhistleFact.RELOCATED, detail=detail),))
 
@@ -225,23 +225,17 @@ def accused_otherwise(
     after = replace(whistle, accused_unit=accused)
     own = after.called(accused)
     if own is not None and own.released_at is None:
-        after = cancel_clocks(after, UNIT_CLOCKS, now, own.unit)
-        others = [called.unit for called in after.units if called.is_called and called != own]
-        lead = after.lead.unit if not own.lead or not others else others[0]
-        units = (
-            replace(
-                called,
-                lead=called.unit == lead,
-                released_at=now if called.unit == own.unit else called.released_at,
-            )
-            for called in after.units
-        )
-        after = replace(after, units=tuple(units))
+        after = let_go(after, own, next_lead(after, own) or own.unit, now)
     if after.street == accused:
-        after = replace(after, street=street)
-        ours = (ClockKind.SIGN, ClockKind.VERIFY)
-        after = change_clocks(after, ours, lambda clock: replace(clock, owner=street))
+        after = _of_street(after, street)
     return _settle(after, (Fact(WhistleFact.AMENDED),))
+
+
+def _of_street(whistle: WhistleRecord, street: str) -> WhistleRecord:
+    """The whistle with another street, which signs and confirms from now on."""
+    ours = (ClockKind.SIGN, ClockKind.VERIFY)
+    whistle = replace(whistle, street=street)
+    return change_clocks(whistle, ours, lambda clock: replace(clock, owner=street))
 
 
 def citizen_unsolved(whistle: WhistleRecord) -> WhistleDecision | None:
