@@ -6,7 +6,7 @@ reason and no log names it or counts it.
 """
 
 import re
-from collections.abc import Mapping, Set
+from collections.abc import Callable, Iterable, Mapping, Set
 from typing import Any, Final, TypeVar
 
 from pydantic import BaseModel
@@ -40,6 +40,16 @@ def may_know(role: Role, unit: str | None, accused_unit: str | None) -> bool:
 def tickets_named(view: BaseModel) -> frozenset[str]:
     """The numbers of all tickets that a view names."""
     return frozenset(NUMBERS.findall(view.model_dump_json()))
+
+
+def discreet(view: Shown, role: Role, accusing: Callable[[str, Set[str]], Iterable[str]]) -> Shown:
+    """The view as somebody of a role may read it, see `unnaming`.
+
+    `accusing` gives those of some numbers that complain about an office.
+    """
+    office = acts_for(role, None)
+    named = tickets_named(view) if office is not None else frozenset()
+    return unnaming(view, frozenset(accusing(office, named))) if office and named else view
 
 
 def unnaming(view: Shown, hidden: Set[str]) -> Shown:

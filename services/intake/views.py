@@ -1,6 +1,7 @@
 """Stored tickets as the interface shows them; times in Asia/Shanghai."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence, Set
+from functools import partial
 from typing import Any, TypeVar
 
 from sqlmodel import col, select
@@ -14,7 +15,7 @@ from services.intake.contract import (
 from services.intake.tables import TicketRow, TimelineRow
 from shared.bodies import Point
 from shared.database import Reader
-from shared.discretion import acts_for, tickets_named, unnaming
+from shared.discretion import discreet
 from shared.events import TICKET_RECEIVED, Case, CaseState, Channel, Kind, Payload, Priority, Ticket
 from shared.protection import case_for_unit, for_unit, is_protected, masked, rooms_of
 from shared.roles import Role
@@ -77,19 +78,15 @@ def view(reader: Reader, row: TicketRow, reader_role: Role) -> TicketView:
         case=case,
         timeline=timeline,
     )
-    return discreet(reader, shown, reader_role)
+    return discreet(shown, reader_role, partial(_accusing, reader))
 
 
-def discreet(reader: Reader, shown: TicketView, reader_role: Role) -> TicketView:
-    """The ticket without what would tell somebody of complaints about the office they act for."""
-    office = acts_for(reader_role, None)
-    named = tickets_named(shown) if office is not None else ()
-    if not named:
-        return shown
+def _accusing(reader: Reader, office: str, numbers: Set[str]) -> Sequence[str]:
+    """Those of some tickets that complain about an office."""
     query = select(TicketRow.number).where(
-        col(TicketRow.number).in_(named), TicketRow.accused_unit == office
+        col(TicketRow.number).in_(numbers), TicketRow.accused_unit == office
     )
-    return unnaming(shown, frozenset(reader.execute(query).scalars()))
+    return reader.execute(query).scalars().all()
 
 
 def _seen(row: TicketRow, reader_role: Role) -> Ticket:

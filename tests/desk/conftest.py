@@ -16,7 +16,7 @@ from shared.database import Database, migrate
 from shared.postgres import database_url
 from shared.roles import Role
 from shared.settings import Settings
-from tests.conftest import public_home
+from tests.conftest import drop_databases, own_databases, public_home
 
 PASSWORD = "correct horse"
 PEOPLE = (
@@ -126,3 +126,16 @@ def opened(settings: Settings) -> Iterator[Office]:
                 browser.close()
         finally:
             desk.stop()
+
+
+@pytest.fixture(scope="module")
+def installation(
+    server: Settings, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Settings, Database]]:
+    """The pages' database alone, of one file's tests."""
+    own = own_databases(server, tmp_path_factory.mktemp("home"))
+    migrate(own, "desk")
+    database = Database(database_url(own, "desk"))
+    yield own, database
+    database.close()
+    drop_databases(own, server)

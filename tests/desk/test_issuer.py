@@ -19,11 +19,9 @@ from services.desk import issuer as asking
 from services.desk.accounts import add_account
 from services.desk.app import create_desk
 from services.desk.visit import COOKIE
-from shared.database import Database, migrate
-from shared.postgres import database_url
+from shared.database import Database
 from shared.roles import Role
 from shared.settings import Settings
-from tests.conftest import drop_databases, own_databases
 from tests.issuing import SECRET, Issuer, serving_issuer
 from tests.serving import served
 
@@ -38,19 +36,6 @@ Window = httpx2.Client
 def issuer() -> Iterator[Issuer]:
     with serving_issuer() as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def installation(
-    server: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Settings, Database]]:
-    """The pages' database of this file's tests."""
-    own = own_databases(server, tmp_path_factory.mktemp("home"))
-    migrate(own, "desk")
-    database = Database(database_url(own, "desk"))
-    yield own, database
-    database.close()
-    drop_databases(own, server)
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Who has a case open now: told to those who may look at it, while it is so and no longer."""
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -13,11 +12,9 @@ from services.desk.accounts import Visitor, add_account
 from services.desk.app import create_desk
 from services.desk.presence import CHECKED, LASTS, left, opened, still_open
 from services.desk.remote import Names, Refused
-from shared.database import Database, migrate
-from shared.postgres import database_url
+from shared.database import Database
 from shared.roles import Role
 from shared.settings import Settings
-from tests.conftest import drop_databases, own_databases
 from tests.desk.conftest import PASSWORD, Office
 from tests.serving import served
 
@@ -48,18 +45,6 @@ def visitor(name: str, role: Role = Role.UNIT, browser: str = "") -> Visitor:
 
 LI, WANG = visitor("李芳"), visitor("王丽")
 ZHOU, WU = visitor("周敏", Role.DISPATCHER), visitor("吴刚", Role.SUPERVISOR)
-
-
-@pytest.fixture(scope="module")
-def installation(
-    server: Settings, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[tuple[Settings, Database]]:
-    own = own_databases(server, tmp_path_factory.mktemp("home"))
-    migrate(own, "desk")
-    database = Database(database_url(own, "desk"))
-    yield own, database
-    database.close()
-    drop_databases(own, server)
 
 
 @pytest.fixture

@@ -1,6 +1,6 @@
 """What the router's routes share: the parts they work with, and how a refusal is answered."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,10 +18,11 @@ from services.router.http.contract import LogEntry
 from services.router.storage.queues import QueueWatch
 from services.router.storage.tables import CaseRow, IncidentRow
 from services.router.work import Work, working
+from shared import discretion
 from shared.auth import Principal
 from shared.calendar import SHANGHAI
 from shared.database import Database, Reader
-from shared.discretion import Shown, acts_for, tickets_named, unnaming
+from shared.discretion import Shown
 from shared.events import Ticket
 from shared.problems import Problem
 from shared.protection import note_for_unit
@@ -95,17 +96,16 @@ def discreet(reader: Reader, shown: Shown, caller: Principal) -> Shown:
 
     A unit is shown nothing of a caller's other tickets in the first place.
     """
-    office = acts_for(caller.role, None)
-    named = tickets_named(shown) if office is not None else ()
-    if not named:
-        return shown
-    accusing = select(CaseRow.number).where(CaseRow.accused_unit == office)
-    cases = accusing.where(col(CaseRow.number).in_(named))
-    events = select(IncidentRow.number).where(
-        col(IncidentRow.number).in_(named), col(IncidentRow.lead).in_(accusing)
-    )
-    hidden = {*reader.execute(cases).scalars(), *reader.execute(events).scalars()}
-    return unnaming(shown, frozenset(hidden))
+
+    def accusing(office: str, named: Set[str]) -> Iterator[str]:
+        about = select(CaseRow.number).where(CaseRow.accused_unit == office)
+        yield from reader.execute(about.where(col(CaseRow.number).in_(named))).scalars()
+        events = select(IncidentRow.number).where(
+            col(IncidentRow.number).in_(named), col(IncidentRow.lead).in_(about)
+        )
+        yield from reader.execute(events).scalars()
+
+    return discretion.discreet(shown, caller.role, accusing)
 
 
 def shown_log(
